@@ -1,0 +1,243 @@
+//! Strings as ZooKeeper writes them: almost UTF-8.
+//!
+//! Java encodes UTF-16 units one by one, so a character above U+FFFF arrives as two three-byte
+//! surrogates (CESU-8). Nothing here fails: what cannot be read becomes U+FFFD, because a strange name
+//! must not cost the connection. Source: protocol.md section 1.2.
+
+use super::{Decode, DecodeError, Encode, Fault, Reader};
+use alloc::{borrow::Cow, string::String};
+use bytes::{Bytes, BytesMut};
+use core::{fmt, hash, ops::Deref, str};
+
+/// A string that shares the frame it was read from: decoding one allocates nothing.
+///
+/// Keep it only as long as needed; it keeps its frame alive.
+#[derive(Clone, Default)]
+pub struct Text(Bytes);
+
+impl Text {
+    /// A text that owns nothing.
+    #[must_use]
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+
+    /// The characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // The bytes were checked when the text was made; `unsafe` is forbidden here, so they are again.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The part of the text behind its first `skip` bytes, sharing the frame; the whole text when
+    /// `skip` does not fall between two characters.
+    #[must_use]
+    pub fn suffix(&self, skip: usize) -> Self {
+        match self.as_str().get(skip..) {
+            Some(_) => Self(self.0.slice(skip..)),
+            None => self.clone(),
+        }
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(Bytes::from(text.into_bytes()))
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl hash::Hash for Text {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Encode for Text {
+    fn encoded_len(&self) -> usize {
+        self.0.encoded_len()
+    }
+    fn encode(&self, out: &mut BytesMut) {
+        self.0.encode(out);
+    }
+}
+
+impl Decode<'_> for Text {
+    const LEN_MIN: usize = 4;
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let bytes = input.buffer()?.ok_or(Fault::Null)?;
+        Ok(match decode_utf8(bytes) {
+            Cow::Borrowed(_) => Self(input.frame.slice_ref(bytes)),
+            Cow::Owned(text) => Self::from(text),
+        })
+    }
+}
+
+/// A short string that is either written in the program or owned; ACL constants are made of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Label(Cow<'static, str>);
+
+impl Label {
+    /// A label that owns nothing.
+    #[must_use]
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Label {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+}
+
+impl From<&str> for Label {
+    fn from(text: &str) -> Self {
+        Self(Cow::Owned(text.into()))
+    }
+}
+
+impl Deref for Label {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Encode for Label {
+    fn encoded_len(&self) -> usize {
+        self.0.encoded_len()
+    }
+    fn encode(&self, out: &mut BytesMut) {
+        self.0.encode(out);
+    }
+}
+
+impl Decode<'_> for Label {
+    const LEN_MIN: usize = 4;
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        String::decode(input).map(Self::from)
+    }
+}
+
+/// Reads UTF-8 and Java's surrogate pairs; what is neither becomes U+FFFD.
+#[must_use]
+pub fn decode_utf8(bytes: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(decode_cesu8(bytes)),
+    }
+}
+
+fn decode_cesu8(mut rest: &[u8]) -> String {
+    let mut text = String::with_capacity(rest.len());
+    while !rest.is_empty() {
+        let (good, bad) = match str::from_utf8(rest) {
+            Ok(good) => (good, &[][..]),
+            Err(error) => {
+                let (good, bad) = rest.split_at_checked(error.valid_up_to()).unwrap_or((&[], rest));
+                (str::from_utf8(good).unwrap_or_default(), bad)
+            }
+        };
+        text.push_str(good);
+        if let Some((pair, behind)) = surrogate_pair(bad) {
+            text.push(pair);
+            rest = behind;
+        } else {
+            if !bad.is_empty() {
+                text.push(char::REPLACEMENT_CHARACTER);
+            }
+            rest = bad.get(1..).unwrap_or_default();
+        }
+    }
+    text
+}
+
+/// A character above U+FFFF written as two surrogates of three bytes each.
+fn surrogate_pair(bytes: &[u8]) -> Option<(char, &[u8])> {
+    let ([0xed, h1 @ 0xa0..=0xaf, h0 @ 0x80..=0xbf, 0xed, l1 @ 0xb0..=0xbf, l0 @ 0x80..=0xbf], rest) =
+        bytes.split_first_chunk::<6>()?
+    else {
+        return None;
+    };
+    let unit = |b1: u8, b0: u8| (u32::from(b1 & 0x0f) << 6) | u32::from(b0 & 0x3f);
+    let scalar = 0x1_0000 + (unit(*h1, *h0) << 10) + (unit(*l1, *l0) & 0x3ff);
+    char::from_u32(scalar).map(|c| (c, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn javas_surrogates_become_the_character() {
+        // sync("/<U+1F600>") as a server echoes it
+        assert_eq!(decode_utf8(b"/\xed\xa0\xbd\xed\xb8\x80"), "/\u{1F600}");
+        assert_eq!(decode_utf8("/\u{1F600}".as_bytes()), "/\u{1F600}");
+    }
+
+    #[test]
+    fn bad_bytes_become_replacement_characters() {
+        assert_eq!(decode_utf8(b"a\xffb"), "a\u{FFFD}b");
+        assert_eq!(decode_utf8(b"\xed\xa0\xbd"), "\u{FFFD}\u{FFFD}\u{FFFD}");
+        assert_eq!(decode_utf8(b"x\xc3"), "x\u{FFFD}");
+    }
+
+    #[test]
+    fn a_suffix_never_splits_a_character() {
+        let text = Text::from("/\u{e9}/b");
+        assert_eq!(text.suffix(3), "/b");
+        assert_eq!(text.suffix(2), "/\u{e9}/b");
+        assert_eq!(text.suffix(99), "/\u{e9}/b");
+    }
+}

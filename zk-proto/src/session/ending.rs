@@ -1,0 +1,65 @@
+//! How connections and sessions come to an end, and what becomes of the requests that were on their way.
+
+use super::{Credentials, End, Event, Interruption, Loss, Outcome, Session, State, Step, Waiting, inflight::Purpose};
+use crate::id::SessionId;
+
+impl<T> Session<T> {
+    pub(super) fn lose(&mut self, why: Loss) {
+        let was_up = self.state == State::Up;
+        if !self.step(Step::Lost) {
+            return;
+        }
+        self.outbox.clear();
+        self.auths.clear();
+        self.events.push_back(Event::Lost { why, was_up });
+        self.interrupt_sent(Interruption::ConnectionLost);
+        if self.closing {
+            self.end(End::Closed);
+        }
+    }
+
+    /// The session is gone. Watches stay in the list: a new session sets them again.
+    pub(super) fn expire(&mut self) {
+        let id = core::mem::replace(&mut self.credentials, Credentials::NEW).id;
+        if id == SessionId::NONE || self.state == State::Ended {
+            return;
+        }
+        self.timers.timeout = self.config.timeout;
+        self.events.push_back(Event::Expired { id });
+        if self.config.renew {
+            self.interrupt_waiting(Interruption::SessionExpired);
+        } else {
+            self.end(End::Expired);
+        }
+    }
+
+    pub(super) fn end(&mut self, end: End) {
+        if !self.step(Step::End) {
+            return;
+        }
+        self.ended = Some(end);
+        self.outbox.clear();
+        let by = self.refuses().unwrap_or(Interruption::Closed);
+        self.interrupt_sent(by);
+        self.interrupt_waiting(by);
+        for ticket in self.identities.drain(..).filter_map(|identity| identity.ticket) {
+            self.events.push_back(Event::Interrupted { ticket, by, outcome: Outcome::Unknown });
+        }
+        self.events.push_back(Event::Ended(end));
+    }
+
+    fn interrupt_sent(&mut self, by: Interruption) {
+        let events = &mut self.events;
+        self.in_flight.drain().for_each(|pending| {
+            if let Purpose::Call(ticket) = pending.purpose {
+                events.push_back(Event::Interrupted { ticket, by, outcome: Outcome::Unknown });
+            }
+        });
+    }
+
+    fn interrupt_waiting(&mut self, by: Interruption) {
+        for Waiting { ticket, .. } in self.waiting.drain(..) {
+            self.events.push_back(Event::Interrupted { ticket, by, outcome: Outcome::NotSent });
+        }
+    }
+}

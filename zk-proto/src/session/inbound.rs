@@ -1,0 +1,135 @@
+//! Frames from the server, each to where it belongs.
+//!
+//! Knows nothing of transports: a fault in the bytes gives the connection up and nothing else.
+
+use super::{
+    End, Established, Event, Loss, ReplyFailure, Session, State, Step,
+    greeting::{self, Credentials, Verdict},
+    inflight::Purpose,
+    xid,
+};
+use crate::{
+    code::ErrorCode,
+    frame::{Frame, REPLY_HEADER_LEN, TooLarge},
+    id::{SessionId, Zxid},
+    jute::{Decode as _, Reader, decode_from},
+    records::{ReplyHeader, WatcherEvent},
+    watch::WatchedEvent,
+};
+use bytes::Bytes;
+use core::time::Duration;
+
+impl<T> Session<T> {
+    pub(super) fn handle_frame(&mut self, now: Duration, frame: Frame) {
+        if self.state == State::Greeting {
+            return self.handle_verdict(now, greeting::verdict(&frame));
+        }
+        self.timers.hear(now);
+        let (bytes, too_large) = match frame {
+            Frame::Whole(bytes) => (bytes, None),
+            Frame::Oversize { head, size } => (head, Some(size)),
+        };
+        let header: ReplyHeader = match decode_from(&bytes) {
+            Ok(header) => header,
+            Err(error) => return self.lose(Loss::Decode(error)),
+        };
+        match header.xid {
+            xid::NOTIFICATION => self.handle_notification(&bytes, header.zxid),
+            xid::PING => {
+                self.saw(header.zxid);
+                self.events.push_back(Event::Bookmark(header.zxid));
+            }
+            xid::AUTH => self.handle_auth(&header),
+            _ => self.handle_reply(&header, bytes.slice(REPLY_HEADER_LEN..), too_large),
+        }
+    }
+
+    fn handle_verdict(&mut self, now: Duration, verdict: Verdict) {
+        match verdict {
+            Verdict::Unfit(why) => self.lose(why),
+            Verdict::Gone => {
+                self.lose(Loss::Expired);
+                self.expire();
+            }
+            Verdict::Taken { credentials, timeout, read_only } => {
+                let resumed = credentials.id == self.credentials.id;
+                if !resumed && self.credentials.id != SessionId::NONE {
+                    // The server made a new session instead of saying that ours is gone.
+                    self.expire();
+                }
+                if self.state == State::Ended || !self.step(Step::Established) {
+                    return;
+                }
+                let id = credentials.id;
+                self.timers.hear(now);
+                self.timers.timeout = timeout;
+                // A read-only server's session is its own invention: no other server knows it.
+                self.credentials = if read_only && !resumed { Credentials::NEW } else { credentials };
+                self.events.push_back(Event::Established(Established { id, timeout, read_only, resumed }));
+                self.greet(now);
+            }
+        }
+    }
+
+    fn handle_notification(&mut self, bytes: &Bytes, zxid: Zxid) {
+        let mut reader = Reader::new(bytes);
+        let decoded = ReplyHeader::decode(&mut reader).and_then(|_| WatcherEvent::decode(&mut reader));
+        match decoded {
+            Ok(WatcherEvent { event_type, state, path }) => {
+                let event = WatchedEvent { event_type, state, path, zxid };
+                self.watches.fired(&event);
+                self.events.push_back(Event::Watch(event));
+            }
+            Err(error) => self.lose(Loss::Decode(error)),
+        }
+    }
+
+    fn handle_auth(&mut self, header: &ReplyHeader) {
+        let Some(index) = self.auths.pop_front() else {
+            return self.lose(Loss::UnexpectedReply { xid: header.xid });
+        };
+        if let Some(ticket) = self.identities.get_mut(index).and_then(|identity| identity.ticket.take()) {
+            let result = match header.err {
+                ErrorCode::OK => Ok(Bytes::new()),
+                code => Err(ReplyFailure::Refused(code)),
+            };
+            self.events.push_back(Event::Reply { ticket, zxid: header.zxid, result });
+        }
+        if header.err != ErrorCode::OK {
+            self.end(End::AuthFailed(header.err));
+        }
+    }
+
+    fn handle_reply(&mut self, header: &ReplyHeader, body: Bytes, too_large: Option<TooLarge>) {
+        let Some(pending) = self.in_flight.take(header.xid) else {
+            return self.lose(Loss::UnexpectedReply { xid: header.xid });
+        };
+        self.saw(header.zxid);
+        if let Some(change) = pending.change {
+            self.watches.answered(change, header.err);
+        }
+        match pending.purpose {
+            Purpose::Call(ticket) => {
+                let result = match (header.err, too_large) {
+                    (ErrorCode::OK, None) => Ok(body),
+                    (ErrorCode::OK, Some(size)) => Err(ReplyFailure::TooLarge(size)),
+                    (code, _) => Err(ReplyFailure::Refused(code)),
+                };
+                self.events.push_back(Event::Reply { ticket, zxid: header.zxid, result });
+                if header.err == ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH {
+                    self.end(End::AuthFailed(header.err));
+                }
+            }
+            Purpose::Rearm if header.err != ErrorCode::OK => self.lose(Loss::WatchesRefused(header.err)),
+            Purpose::Rearm => {}
+            Purpose::Close => self.end(End::Closed),
+        }
+    }
+
+    /// Every event up to this zxid arrived before the reply that carries it, so a server that is asked
+    /// for what came after it leaves nothing out. Events themselves do not count: one transaction may
+    /// cause several.
+    pub(super) fn saw(&mut self, zxid: Zxid) {
+        self.last_zxid = self.last_zxid.max(zxid);
+    }
+}

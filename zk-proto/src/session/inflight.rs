@@ -1,0 +1,65 @@
+//! The requests that wait for an answer, oldest first.
+//!
+//! Knows nothing of sockets, time or what a ticket is. Invariant: requests enter in the order in which
+//! they leave for the server, because ZooKeeper answers in order.
+
+use super::watches::Change;
+use alloc::collections::VecDeque;
+
+/// What to do when the answer is there.
+#[derive(Debug)]
+pub(super) enum Purpose<T> {
+    /// Hand it to the owner.
+    Call(T),
+    /// Part of setting the watches again.
+    Rearm,
+    /// The session's end.
+    Close,
+}
+
+/// One request on its way.
+#[derive(Debug)]
+pub(super) struct Pending<T> {
+    pub(super) xid: i32,
+    pub(super) purpose: Purpose<T>,
+    pub(super) change: Option<Change>,
+}
+
+/// The queue of requests on their way.
+#[derive(Debug)]
+pub(super) struct InFlight<T> {
+    queue: VecDeque<Pending<T>>,
+}
+
+impl<T> InFlight<T> {
+    pub(super) const fn new() -> Self {
+        Self { queue: VecDeque::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn push(&mut self, pending: Pending<T>) {
+        self.queue.push_back(pending);
+    }
+
+    /// The request that a reply is for. Normally the front; on a read-only server a refused write may
+    /// overtake earlier reads, so the rest is searched before the xid counts as unknown.
+    pub(super) fn take(&mut self, xid: i32) -> Option<Pending<T>> {
+        if self.queue.front()?.xid == xid {
+            return self.queue.pop_front();
+        }
+        let index = self.queue.iter().position(|pending| pending.xid == xid)?;
+        self.queue.remove(index)
+    }
+
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Pending<T>> {
+        self.queue.drain(..)
+    }
+}
+
+/// The number behind `xid`: 1 to `i32::MAX` and around again; zero and negatives are special.
+pub(super) const fn next_xid(xid: i32) -> i32 {
+    if xid == i32::MAX { 1 } else { xid + 1 }
+}

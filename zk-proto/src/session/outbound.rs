@@ -1,0 +1,66 @@
+//! Frames to the server, in the order that ZooKeeper asks for.
+
+use super::{
+    Change, EncodedRequest, Session, Waiting,
+    inflight::{Pending, Purpose, next_xid},
+    request, xid,
+};
+use crate::{
+    code::OpCode,
+    jute::Encode as _,
+    records::{AuthPacket, Secret},
+};
+use bytes::BytesMut;
+use core::time::Duration;
+
+impl<T> Session<T> {
+    /// Everything that precedes requests on a new connection, and the requests that waited for it.
+    pub(super) fn greet(&mut self, now: Duration) {
+        for index in 0..self.identities.len() {
+            self.send_auth(now, index);
+        }
+        let watches = core::mem::take(&mut self.watches);
+        watches.rearm(self.last_zxid, |op, body| {
+            let xid = self.put_frame(now, op, body.len(), |out| body.write(out));
+            self.in_flight.push(Pending { xid, purpose: Purpose::Rearm, change: None });
+        });
+        self.watches = watches;
+        while let Some(Waiting { request, change, ticket }) = self.waiting.pop_front() {
+            self.send(now, request, change, ticket);
+        }
+    }
+
+    pub(super) fn send(&mut self, now: Duration, request: EncodedRequest, change: Option<Change>, ticket: T) {
+        let xid = self.take_xid();
+        self.timers.sent = now;
+        request.append_to(&mut self.outbox, xid);
+        self.in_flight.push(Pending { xid, purpose: Purpose::Call(ticket), change });
+    }
+
+    pub(super) fn send_auth(&mut self, now: Duration, index: usize) {
+        let Some(identity) = self.identities.get(index) else { return };
+        let packet = AuthPacket { auth_type: 0, scheme: identity.scheme.as_ref().into(), auth: Secret(&identity.auth) };
+        request::put_header(&mut self.outbox, xid::AUTH, OpCode::AUTH, packet.encoded_len());
+        packet.encode(&mut self.outbox);
+        self.auths.push_back(index);
+        self.timers.sent = now;
+    }
+
+    pub(super) fn put_frame(&mut self, now: Duration, op: OpCode, len: usize, body: impl FnOnce(&mut BytesMut)) -> i32 {
+        let xid = self.take_xid();
+        self.put_header(xid, op, len);
+        body(&mut self.outbox);
+        self.timers.sent = now;
+        xid
+    }
+
+    pub(super) fn put_header(&mut self, xid: i32, op: OpCode, body_len: usize) {
+        request::put_header(&mut self.outbox, xid, op, body_len);
+    }
+
+    pub(super) fn take_xid(&mut self) -> i32 {
+        let xid = self.next_xid;
+        self.next_xid = next_xid(xid);
+        xid
+    }
+}

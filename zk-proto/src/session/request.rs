@@ -1,0 +1,73 @@
+//! Requests as bytes: encoded once where they are made, numbered when they are sent.
+
+use crate::{
+    code::OpCode,
+    frame::{PREFIX_LEN, TooLarge},
+    jute::Encode,
+    ops::Op,
+};
+use bytes::{BufMut, BytesMut};
+
+/// Xids that are no request's number (protocol.md section 2.5). Requests count from 1.
+pub mod xid {
+    /// A watched event.
+    pub const NOTIFICATION: i32 = -1;
+    /// A ping and its answer.
+    pub const PING: i32 = -2;
+    /// An auth packet and its answer.
+    pub const AUTH: i32 = -4;
+}
+
+const HEADER_LEN: usize = 8;
+
+/// A request as a whole frame, but for its xid, which the session fills in when it sends.
+#[derive(Debug)]
+pub struct EncodedRequest {
+    /// Opcode and body.
+    bytes: BytesMut,
+    op: OpCode,
+}
+
+impl EncodedRequest {
+    /// Encodes a request.
+    ///
+    /// # Errors
+    /// [`TooLarge`] when the frame would be longer than `limit` bytes: a server closes the connection on
+    /// such a frame. Nothing was written then.
+    pub fn new<O: Op>(request: &O::Request<'_>, limit: usize) -> Result<Self, TooLarge> {
+        let body_len = request.encoded_len();
+        let len = HEADER_LEN + body_len;
+        if len > limit {
+            return Err(TooLarge { len, limit });
+        }
+        let mut bytes = BytesMut::with_capacity(4 + body_len);
+        bytes.put_i32(O::CODE.0);
+        request.encode(&mut bytes);
+        Ok(Self { bytes, op: O::CODE })
+    }
+
+    /// The operation.
+    #[must_use]
+    pub const fn op(&self) -> OpCode {
+        self.op
+    }
+
+    pub(super) fn append_to(&self, outbox: &mut BytesMut, xid: i32) {
+        outbox.reserve(PREFIX_LEN + 4 + self.bytes.len());
+        outbox.put_u32(frame_len(4 + self.bytes.len()));
+        outbox.put_i32(xid);
+        outbox.put_slice(&self.bytes);
+    }
+}
+
+pub(super) fn put_header(outbox: &mut BytesMut, xid: i32, op: OpCode, body_len: usize) {
+    outbox.reserve(PREFIX_LEN + HEADER_LEN + body_len);
+    outbox.put_u32(frame_len(HEADER_LEN + body_len));
+    outbox.put_i32(xid);
+    outbox.put_i32(op.0);
+}
+
+/// Frames are checked against a limit far below this type's before they get here.
+fn frame_len(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,3 @@
+//! To be written.
+#[cfg(unix)]
+pub mod launcher;
