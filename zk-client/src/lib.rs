@@ -1,1 +1,81 @@
-//! To be written.
+//! The tokio client for ZooKeeper.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), zk_client::Error> {
+//! use zk_client::{Client, CreateMode, OPEN_ACL_UNSAFE};
+//!
+//! let client = Client::connect("zk1:2181,zk2:2181,zk3:2181/app").await?;
+//! client.create("/greeting", b"hello", CreateMode::Persistent, OPEN_ACL_UNSAFE).await?;
+//! let (data, stat) = client.get_data("/greeting").await?;
+//! println!("{:?} was set by transaction {}", data, stat.mzxid);
+//! client.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Behaviour
+//!
+//! A [`Client`] is a cheap handle; clone it freely. One task per session, the driver, owns the socket and
+//! the protocol machine of `zk-proto`. It reconnects by itself, to servers in random order, with names
+//! resolved at each attempt and a back-off with full jitter.
+//!
+//! # Ordering
+//!
+//! Every operation is ordered when its method is *called*, not when its future is first polled, and
+//! operations are pipelined: ZooKeeper executes the operations of one client in that order. A watched
+//! event is delivered before the answer of any operation that could show the new state.
+//!
+//! # Cancel safety
+//!
+//! Dropping the future of an operation drops its answer and nothing else: the request is still sent and
+//! carried out. All other futures of this crate can be dropped at any time without an effect.
+//!
+//! # Sessions
+//!
+//! When a connection is lost, operations on their way end with [`Error::Interrupted`] and say whether they
+//! may have been carried out; operations called meanwhile wait for the next connection, at most until the
+//! session expires. After an expiry the client makes a new session by itself, unless
+//! [`Connector::renew_session`] says otherwise. [`Client::state`] tells all of it.
+//!
+//! # Watches
+//!
+//! [`Client::watch`] gives a stream that lives over reconnects and over new sessions. ZooKeeper never
+//! replays what a persistent watch missed while the connection was gone, so the stream says so:
+//! [`WatchItem::Gap`] when it may begin to miss events, [`WatchItem::Resumed`] when it is whole again.
+//! `zk-config` builds an exact copy of a subtree on top of that.
+
+mod call;
+mod client;
+mod connect_string;
+mod connector;
+mod create;
+mod dial;
+mod driver;
+mod error;
+mod inline;
+mod state;
+mod transaction;
+mod watch;
+
+pub use call::Call;
+pub use client::Client;
+pub use connect_string::{ConnectString, ConnectStringError, HostPort};
+pub use connector::Connector;
+pub use create::CreateMode;
+pub use dial::{Dial, Dialed, TcpDial, Transport};
+pub use error::{Attempt, Error, Unreachable, UsageError};
+pub use inline::{Answer, Inline, InlineState, Input, Refusal, Requests, Token};
+pub use state::SessionState;
+pub use transaction::{Read, ReadResult, Transaction, TransactionResult};
+pub use watch::{GapReason, WatchItem, WatchStream};
+
+pub use zk_proto::{
+    Bytes, DecodeError, ErrorCode, OpCode, SessionId, Zxid,
+    frame::TooLarge,
+    jute::{Label, Text},
+    path,
+    path::PathError,
+    records::{Acl, AuthId, CREATOR_ALL_ACL, ClientInfo, OPEN_ACL_UNSAFE, Permissions, READ_ACL_UNSAFE, Stat},
+    session::{Credentials, End, Interruption, Loss, Outcome},
+    watch::{EventType, WatchMode, WatchedEvent},
+};

@@ -1,1 +1,1 @@
-//! To be written.
+//! Live configuration from ZooKeeper (being written).

@@ -293,6 +293,8 @@ macro_rules! nullable {
 nullable! {
     &'a [u8], ['a], 'a;
     Bytes, [], '_;
+    crate::records::Secret<'a>, ['a], 'a;
+    crate::records::SecretBytes, [], '_;
     String, [], '_;
     Cow<'a, str>, ['a], 'a;
 }

@@ -14,6 +14,12 @@ use crate::{
 use alloc::{borrow::Cow, string::String, vec::Vec};
 use bytes::{Bytes, BytesMut};
 
+mod acl;
+mod secret;
+
+pub use acl::{CREATOR_ALL_ACL, OPEN_ACL_UNSAFE, Permissions, READ_ACL_UNSAFE};
+pub use secret::{Secret, SecretBytes};
+
 macro_rules! records {
     ($($(#[$meta:meta])* $name:ident $(<$lt:lifetime>)? { $($(#[$fmeta:meta])* $field:ident: $type:ty,)* })*) => {$(
         $(#[$meta])*
@@ -44,59 +50,6 @@ macro_rules! records {
         }
     };
 }
-
-/// What an ACL entry allows, as a sum of bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Permissions(pub i32);
-
-impl Permissions {
-    /// Read data and list children.
-    pub const READ: Self = Self(1);
-    /// Set data.
-    pub const WRITE: Self = Self(2);
-    /// Create children.
-    pub const CREATE: Self = Self(4);
-    /// Delete children.
-    pub const DELETE: Self = Self(8);
-    /// Set the ACL.
-    pub const ADMIN: Self = Self(16);
-    /// Everything.
-    pub const ALL: Self = Self(31);
-
-    /// Both sets together.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether every bit of `other` is in this set.
-    #[must_use]
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-}
-
-/// An ACL that lets everybody do everything: `world:anyone`, all permissions.
-///
-/// "Unsafe" in the sense of ZooKeeper's own name for it: anyone who reaches the server may change or
-/// delete the znode.
-pub const OPEN_ACL_UNSAFE: &[Acl] = &[Acl {
-    permissions: Permissions::ALL,
-    id: AuthId { scheme: Label::from_static("world"), id: Label::from_static("anyone") },
-}];
-
-/// An ACL that gives everything to whoever creates the znode; the server refuses it
-/// ([`INVALID_ACL`](ErrorCode::INVALID_ACL)) on a connection that has not authenticated.
-pub const CREATOR_ALL_ACL: &[Acl] = &[Acl {
-    permissions: Permissions::ALL,
-    id: AuthId { scheme: Label::from_static("auth"), id: Label::from_static("") },
-}];
-
-/// An ACL that lets everybody read and nobody write.
-pub const READ_ACL_UNSAFE: &[Acl] = &[Acl {
-    permissions: Permissions::READ,
-    id: AuthId { scheme: Label::from_static("world"), id: Label::from_static("anyone") },
-}];
 
 /// A nullable run of borrowed bytes.
 pub type DataRef<'a> = Option<&'a [u8]>;
@@ -129,7 +82,7 @@ records! {
         /// The session to go on with, or 0.
         session_id: SessionId,
         /// 16 bytes, zeros for a new session.
-        password: DataRef<'a>,
+        password: Option<Secret<'a>>,
         /// Whether a read-only server will do; clients before 3.4 leave the byte out.
         read_only: Tail<bool>,
     }
@@ -142,7 +95,7 @@ records! {
         /// The session, or 0 if refused.
         session_id: SessionId,
         /// 16 bytes, needed to resume the session.
-        password: Option<Bytes>,
+        password: Option<SecretBytes>,
         /// Whether the server is in read-only mode; older servers leave the byte out.
         read_only: Tail<bool>,
     }
@@ -355,7 +308,7 @@ records! {
     /// Reply of a SASL request.
     SaslResponse {
         /// The mechanism's token; null where the server has no SASL.
-        token: Option<Bytes>,
+        token: Option<SecretBytes>,
     }
     /// Reply of getEphemerals.
     GetEphemeralsResponse {
@@ -419,31 +372,5 @@ impl Stat {
     #[must_use]
     pub fn same_value(&self, other: &Self) -> bool {
         (self.czxid, self.mzxid) == (other.czxid, other.mzxid)
-    }
-}
-
-/// Borrowed bytes that never show in `Debug` output.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Secret<'a>(pub &'a [u8]);
-
-impl core::fmt::Debug for Secret<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "<{} secret bytes>", self.0.len())
-    }
-}
-
-impl Encode for Secret<'_> {
-    fn encoded_len(&self) -> usize {
-        self.0.encoded_len()
-    }
-    fn encode(&self, out: &mut BytesMut) {
-        self.0.encode(out);
-    }
-}
-
-impl<'a> Decode<'a> for Secret<'a> {
-    const LEN_MIN: usize = 4;
-    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Decode::decode(input).map(Self)
     }
 }

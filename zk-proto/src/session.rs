@@ -96,6 +96,8 @@ pub struct Session<T> {
     state: State,
     credentials: Credentials,
     last_zxid: Zxid,
+    /// Every watch was told of what happened up to here; stays behind while watches are being set again.
+    watched_zxid: Zxid,
     next_xid: i32,
     splitter: Splitter,
     in_flight: InFlight<T>,
@@ -119,6 +121,7 @@ impl<T> Session<T> {
             state: State::Down,
             credentials: config.resume.clone().unwrap_or(Credentials::NEW),
             last_zxid: config.last_zxid,
+            watched_zxid: config.last_zxid,
             next_xid: config.first_xid,
             splitter: Splitter::new(config.reply_len_max),
             in_flight: InFlight::new(),
@@ -190,7 +193,10 @@ impl<T> Session<T> {
     }
 
     /// Adds an identity to this and every later connection. The ticket comes back with the first answer.
-    pub fn add_auth(&mut self, now: Duration, scheme: &str, auth: &[u8], ticket: T) {
+    ///
+    /// The time does not count as the last sending: servers do not take auth packets for a sign of life,
+    /// so they must not put off a ping.
+    pub fn add_auth(&mut self, _now: Duration, scheme: &str, auth: &[u8], ticket: T) {
         if let Some(by) = self.refuses() {
             self.events.push_back(Event::Interrupted { ticket, by, outcome: Outcome::NotSent });
             return;
@@ -198,7 +204,7 @@ impl<T> Session<T> {
         let index = self.identities.len();
         self.identities.push(Identity { scheme: scheme.into(), auth: auth.into(), ticket: Some(ticket) });
         if self.state == State::Up {
-            self.send_auth(now, index);
+            self.send_auth(index);
         }
     }
 
@@ -296,6 +302,12 @@ impl<T> Session<T> {
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<Event<T>> {
         self.events.pop_front()
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) has something.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called although nothing arrives.

@@ -49,8 +49,12 @@ impl<T> Session<T> {
     }
 
     fn interrupt_sent(&mut self, by: Interruption) {
-        let events = &mut self.events;
+        let (events, watches) = (&mut self.events, &mut self.watches);
         self.in_flight.drain().for_each(|pending| {
+            if let Some(change) = &pending.change {
+                // A watch that was set since the removal left is older than the removal.
+                watches.submitted(change);
+            }
             if let Purpose::Call(ticket) = pending.purpose {
                 events.push_back(Event::Interrupted { ticket, by, outcome: Outcome::Unknown });
             }

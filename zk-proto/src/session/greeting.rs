@@ -7,7 +7,7 @@ use crate::{
     frame::{CONNECT_REPLY_LEN_MAX, Frame},
     id::{SessionId, Zxid},
     jute::{Encode, Tail, decode_from},
-    records::{ConnectRequest, ConnectResponse, ReplyHeader},
+    records::{ConnectRequest, ConnectResponse, ReplyHeader, Secret},
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use core::{fmt, time::Duration};
@@ -53,7 +53,7 @@ pub(super) fn request(out: &mut BytesMut, session: &Credentials, last_zxid: Zxid
         last_zxid_seen: last_zxid,
         timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
         session_id: session.id,
-        password: Some(&session.password),
+        password: Some(Secret(&session.password)),
         read_only: Tail(Some(read_only)),
     };
     out.put_u32(u32::try_from(request.encoded_len()).unwrap_or(u32::MAX));
@@ -75,7 +75,7 @@ pub(super) fn verdict(frame: &Frame) -> Verdict {
             credentials: Credentials {
                 id: response.session_id,
                 // Copied: a slice would keep the read buffer alive for the session's whole life.
-                password: Bytes::copy_from_slice(&response.password.unwrap_or_default()),
+                password: response.password.map(|secret| Bytes::copy_from_slice(&secret.0)).unwrap_or_default(),
             },
             timeout: Duration::from_millis(timeout_ms),
             read_only: response.read_only.0.unwrap_or(false),

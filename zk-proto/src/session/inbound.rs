@@ -104,6 +104,9 @@ impl<T> Session<T> {
         let Some(pending) = self.in_flight.take(header.xid) else {
             return self.lose(Loss::UnexpectedReply { xid: header.xid });
         };
+        if matches!(pending.purpose, Purpose::Rearm) && header.err != ErrorCode::OK {
+            return self.watches_refused(header.err);
+        }
         self.saw(header.zxid);
         if let Some(change) = pending.change {
             self.watches.answered(change, header.err);
@@ -120,16 +123,28 @@ impl<T> Session<T> {
                     self.end(End::AuthFailed(header.err));
                 }
             }
-            Purpose::Rearm if header.err != ErrorCode::OK => self.lose(Loss::WatchesRefused(header.err)),
             Purpose::Rearm => {}
             Purpose::Close => self.end(End::Closed),
         }
     }
 
+    /// Without its watches a session must not go on; a demand for authentication will not pass by itself.
+    fn watches_refused(&mut self, err: ErrorCode) {
+        if err == ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH {
+            self.end(End::AuthFailed(err));
+        } else {
+            self.lose(Loss::WatchesRefused(err));
+        }
+    }
+
     /// Every event up to this zxid arrived before the reply that carries it, so a server that is asked
     /// for what came after it leaves nothing out. Events themselves do not count: one transaction may
-    /// cause several.
+    /// cause several. Nor do replies that come before the last frame of setting the watches again is
+    /// answered: the watches in that frame have not been looked at.
     pub(super) fn saw(&mut self, zxid: Zxid) {
         self.last_zxid = self.last_zxid.max(zxid);
+        if !self.in_flight.is_rearming() {
+            self.watched_zxid = self.last_zxid;
+        }
     }
 }

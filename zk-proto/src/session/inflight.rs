@@ -54,6 +54,11 @@ impl<T> InFlight<T> {
         self.queue.remove(index)
     }
 
+    /// Whether the server has not yet set all watches again: those frames precede all requests.
+    pub(super) fn is_rearming(&self) -> bool {
+        self.queue.front().is_some_and(|pending| matches!(pending.purpose, Purpose::Rearm))
+    }
+
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Pending<T>> {
         self.queue.drain(..)
     }

@@ -17,10 +17,10 @@ impl<T> Session<T> {
     /// Everything that precedes requests on a new connection, and the requests that waited for it.
     pub(super) fn greet(&mut self, now: Duration) {
         for index in 0..self.identities.len() {
-            self.send_auth(now, index);
+            self.send_auth(index);
         }
         let watches = core::mem::take(&mut self.watches);
-        watches.rearm(self.last_zxid, |op, body| {
+        watches.rearm(self.watched_zxid, |op, body| {
             let xid = self.put_frame(now, op, body.len(), |out| body.write(out));
             self.in_flight.push(Pending { xid, purpose: Purpose::Rearm, change: None });
         });
@@ -37,13 +37,12 @@ impl<T> Session<T> {
         self.in_flight.push(Pending { xid, purpose: Purpose::Call(ticket), change });
     }
 
-    pub(super) fn send_auth(&mut self, now: Duration, index: usize) {
+    pub(super) fn send_auth(&mut self, index: usize) {
         let Some(identity) = self.identities.get(index) else { return };
         let packet = AuthPacket { auth_type: 0, scheme: identity.scheme.as_ref().into(), auth: Secret(&identity.auth) };
         request::put_header(&mut self.outbox, xid::AUTH, OpCode::AUTH, packet.encoded_len());
         packet.encode(&mut self.outbox);
         self.auths.push_back(index);
-        self.timers.sent = now;
     }
 
     pub(super) fn put_frame(&mut self, now: Duration, op: OpCode, len: usize, body: impl FnOnce(&mut BytesMut)) -> i32 {

@@ -7,6 +7,7 @@ use crate::{
     ops::Op,
 };
 use bytes::{BufMut, BytesMut};
+use core::fmt;
 
 /// Xids that are no request's number (protocol.md section 2.5). Requests count from 1.
 pub mod xid {
@@ -21,7 +22,6 @@ pub mod xid {
 const HEADER_LEN: usize = 8;
 
 /// A request as a whole frame, but for its xid, which the session fills in when it sends.
-#[derive(Debug)]
 pub struct EncodedRequest {
     /// Opcode and body.
     bytes: BytesMut,
@@ -57,6 +57,13 @@ impl EncodedRequest {
         outbox.put_u32(frame_len(4 + self.bytes.len()));
         outbox.put_i32(xid);
         outbox.put_slice(&self.bytes);
+    }
+}
+
+/// Never the body: it may hold a value or a secret.
+impl fmt::Debug for EncodedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EncodedRequest({:?}, {} bytes)", self.op, self.bytes.len())
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Timers {
     pub(super) timeout: Duration,
     /// Last frame, or last real progress of one, on any connection.
     pub(super) heard: Duration,
-    /// Last request handed out.
+    /// Last request handed out. Auth packets do not count: servers do not take them for a sign of life.
     pub(super) sent: Duration,
     /// When an unanswered greeting is given up.
     pub(super) greeting_until: Duration,
@@ -61,6 +61,8 @@ impl Timers {
 
     /// `len` bytes of a frame that is not finished are there.
     pub(super) fn hear_part(&mut self, now: Duration, len: usize) {
+        // Less than before: the bytes belong to the next frame already.
+        self.progress = self.progress.min(len);
         if len >= self.progress + PROGRESS_BYTES_MIN {
             self.heard = now;
             self.progress = len;

@@ -1,0 +1,200 @@
+//! The handle: what all operations share. The operations themselves are in files of their own.
+
+use crate::{
+    call::{Call, Finish, Outcomes},
+    connector::Connector,
+    driver::{Closing, Progress, ticket::Command},
+    error::{Error, Unreachable, UsageError},
+    inline::Inline,
+    state::SessionState,
+    watch::{Queue, Sweep, WatchStream},
+};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
+use tokio::sync::{mpsc, mpsc::error::TrySendError, oneshot, watch};
+use zk_proto::{
+    Op, OpCode, SessionId, WatchMode,
+    path::{self, Chroot},
+    session::{EncodedRequest, Interruption, Outcome},
+};
+
+mod read;
+mod write;
+
+/// A handle to a session; clones share it. The session is closed when the last handle is dropped.
+///
+/// See the [crate's page](crate) for ordering, cancel safety and what happens when connections break.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) queue_len_max: usize,
+    pub(crate) request_len_max: usize,
+    pub(crate) chroot: Arc<Chroot>,
+    pub(crate) state: watch::Receiver<SessionState>,
+    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) closing: Arc<Closing>,
+    pub(crate) sweep: Arc<Sweep>,
+}
+
+impl Client {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Connects with default settings; see [`Connector`] for others.
+    ///
+    /// # Errors
+    /// As [`Connector::new`] and [`Connector::connect`].
+    pub async fn connect(connect_string: &str) -> Result<Self, Error> {
+        Connector::new(connect_string)?.connect().await
+    }
+
+    /// The session's state, and every change of it from now on.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<SessionState> {
+        self.shared.state.clone()
+    }
+
+    /// The session, while a server serves us or the session is suspended.
+    #[must_use]
+    pub fn session_id(&self) -> Option<SessionId> {
+        match *self.shared.state.borrow() {
+            SessionState::Connected { session, .. } | SessionState::Suspended { session, .. } => Some(session),
+            SessionState::Connecting { .. } | SessionState::Ended(_) => None,
+        }
+    }
+
+    /// The attempts to connect that failed since a server last took us.
+    #[must_use]
+    pub fn unreachable(&self) -> Unreachable {
+        self.shared.progress.borrow().unreachable.clone()
+    }
+
+    /// The part of the server's tree that is this client's root.
+    #[must_use]
+    pub fn chroot(&self) -> &str {
+        self.shared.chroot.as_str()
+    }
+
+    /// Ends the session at the server, behind everything called before, and waits for that; at most two
+    /// seconds, after which the server finds out by itself. Ephemerals of the session are gone then.
+    ///
+    /// # Cancel safety
+    /// The session is closed all the same.
+    pub async fn close(self) {
+        self.shared.closing.asked.store(true, Ordering::Release);
+        self.shared.closing.notify.notify_one();
+        let mut state = self.state();
+        // An error means that the driver is gone: closed, too.
+        drop(state.wait_for(|state| matches!(state, SessionState::Ended(_))).await);
+    }
+
+    /// Adds an identity to this and all later connections. `digest` takes `user:password`.
+    ///
+    /// # Ordering
+    /// Operations called later are executed with it.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the identity is still added.
+    /// # Errors
+    /// [`Error::Refused`] with `AUTH_FAILED` when the server does not accept it; the session is over then.
+    pub fn add_auth(&self, scheme: &str, auth: &[u8]) -> Call<()> {
+        let (answer, receiver) = oneshot::channel();
+        let command = Command::AddAuth { scheme: scheme.to_owned(), auth: auth.to_owned(), answer };
+        self.send(OpCode::AUTH, command, receiver, |reply| reply.decode::<zk_proto::records::Empty>().map(drop))
+    }
+
+    /// Watches a path for as long as the stream lives: over reconnects, and over new sessions. The path
+    /// need not exist. Servers before 3.6 answer [`UNIMPLEMENTED`](crate::ErrorCode::UNIMPLEMENTED).
+    ///
+    /// All streams of a path and mode share one watch at the server; it is removed with the last of them.
+    ///
+    /// # Ordering
+    /// Changes committed after this returns come as events.
+    /// # Cancel safety
+    /// Dropping the future removes the watch again.
+    /// # Errors
+    /// [`Error::Refused`] when the server refuses; [`Error::Interrupted`] when the session ended.
+    pub async fn watch(&self, path: &str, mode: WatchMode) -> Result<WatchStream, Error> {
+        let path = self.server_path(path, false)?.into();
+        let queue = Arc::new(Queue::default());
+        let stream = WatchStream { queue: queue.clone(), sweep: self.shared.sweep.clone() };
+        let (ready, receiver) = oneshot::channel();
+        self.try_send(OpCode::ADD_WATCH, Command::Watch { path, mode, queue, ready })?;
+        let gone = |_| self.closed(OpCode::ADD_WATCH, Outcome::Unknown);
+        receiver.await.map_err(gone)??;
+        Ok(stream)
+    }
+
+    /// Runs a consumer inside the driver's task; see [`Inline`]. It lives as long as the session, or until
+    /// it is done.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] when the session is over, [`UsageError::QueueFull`] when too much waits.
+    pub fn attach(&self, consumer: impl Inline) -> Result<(), Error> {
+        self.try_send(OpCode::ADD_WATCH, Command::Attach(Box::new(consumer)))
+    }
+
+    /// A path that was checked, as the server knows it.
+    fn server_path<'a>(&self, path: &'a str, sequential: bool) -> Result<Cow<'a, str>, UsageError> {
+        let checked = if sequential { path::validate_sequential(path) } else { path::validate(path) };
+        checked.map_err(|error| UsageError::Path { path: path.to_owned(), error })?;
+        Ok(self.shared.chroot.to_server(path))
+    }
+
+    /// Encodes and queues a request; from here on its place in the order is fixed.
+    fn call<O: Op, R>(&self, request: Result<O::Request<'_>, UsageError>, finish: Finish<R>) -> Call<R> {
+        let encoded = request.and_then(|request| {
+            EncodedRequest::new::<O>(&request, self.shared.request_len_max).map_err(UsageError::RequestTooLarge)
+        });
+        match encoded {
+            Ok(encoded) => {
+                let (answer, receiver) = oneshot::channel();
+                self.send(O::CODE, Command::Submit(encoded, answer), receiver, finish)
+            }
+            Err(error) => Call::failed(O::CODE, self.shared.chroot.clone(), error.into(), finish),
+        }
+    }
+
+    fn send<R>(&self, op: OpCode, command: Command, answer: oneshot::Receiver<Outcomes>, finish: Finish<R>) -> Call<R> {
+        let chroot = self.shared.chroot.clone();
+        match self.try_send(op, command) {
+            Ok(()) => Call::waiting(op, chroot, answer, finish),
+            Err(error) => Call::failed(op, chroot, error, finish),
+        }
+    }
+
+    fn try_send(&self, op: OpCode, command: Command) -> Result<(), Error> {
+        if self.shared.closing.asked.load(Ordering::Acquire) {
+            return Err(self.closed(op, Outcome::NotSent));
+        }
+        self.shared.commands.try_send(command).map_err(|error| match error {
+            TrySendError::Full(_) => UsageError::QueueFull { limit: self.shared.queue_len_max }.into(),
+            TrySendError::Closed(_) => self.closed(op, Outcome::NotSent),
+        })
+    }
+
+    fn closed(&self, op: OpCode, outcome: Outcome) -> Error {
+        let by = match *self.shared.state.borrow() {
+            SessionState::Ended(zk_proto::session::End::Expired) => Interruption::SessionExpired,
+            SessionState::Ended(zk_proto::session::End::AuthFailed(_)) => Interruption::AuthFailed,
+            SessionState::Connecting { .. }
+            | SessionState::Connected { .. }
+            | SessionState::Suspended { .. }
+            | SessionState::Ended(_) => Interruption::Closed,
+        };
+        Error::Interrupted { op, by, outcome }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("state", &*self.shared.state.borrow()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,165 @@
+//! Operations that change nothing.
+
+use super::Client;
+use crate::{
+    call::Call,
+    error::Error,
+    transaction::{Read, ReadResult, read_results},
+};
+use zk_proto::{
+    Bytes, ErrorCode, Stat, Zxid,
+    multi::{MultiReadRequest, MultiResponse},
+    ops,
+    records::{
+        Acl, ClientInfo, GetAclResponse, GetAllChildrenNumberResponse, GetChildren2Response, GetDataRequest,
+        GetDataResponse, GetEphemeralsResponse, PathRequest, StatResponse, SyncResponse, WhoAmIResponse,
+    },
+};
+
+impl Client {
+    /// Reads the data and [`Stat`] of a znode; null data reads as empty.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// [`Error::Refused`] with [`ErrorCode::NO_NODE`] if there is no such znode, or
+    /// [`ErrorCode::NO_AUTH`] if it may not be read.
+    pub fn get_data(&self, path: &str) -> Call<(Bytes, Stat)> {
+        let request = self.server_path(path, false).map(|path| GetDataRequest { path, watch: false });
+        self.call::<ops::GetData, _>(request, |reply| {
+            let GetDataResponse { data, stat } = reply.decode()?;
+            Ok((data.unwrap_or_default(), stat))
+        })
+    }
+
+    /// The [`Stat`] of a znode, or `None` if there is no such znode.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// [`Error::Refused`] with [`ErrorCode::NO_AUTH`] if it may not be read (since 3.8.4 and 3.9.2).
+    pub fn exists(&self, path: &str) -> Call<Option<Stat>> {
+        let request = self.server_path(path, false).map(|path| GetDataRequest { path, watch: false });
+        self.call::<ops::Exists, _>(request, |reply| match reply.decode::<StatResponse>() {
+            Ok(found) => Ok(Some(found.stat)),
+            Err(Error::Refused { code: ErrorCode::NO_NODE, .. }) => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// The names of a znode's children, in no order, and its [`Stat`].
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// As [`get_data`](Self::get_data).
+    pub fn get_children(&self, path: &str) -> Call<(Vec<String>, Stat)> {
+        let request = self.server_path(path, false).map(|path| GetDataRequest { path, watch: false });
+        self.call::<ops::GetChildren2, _>(request, |reply| {
+            let GetChildren2Response { children, stat } = reply.decode()?;
+            Ok((children, stat))
+        })
+    }
+
+    /// Many reads in one request, all at one zxid; each of them succeeds or fails by itself. Needs 3.6.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// [`Error::Refused`] with [`ErrorCode::UNIMPLEMENTED`] from servers before 3.6, which then hang up.
+    pub fn read_many<'a>(&self, reads: impl IntoIterator<Item = Read<'a>>) -> Call<Vec<ReadResult>> {
+        let chroot = &self.shared.chroot;
+        let checked = |read: Read<'a>| self.server_path(read.path(), false).map(|_| read.to_op(chroot));
+        let request = reads.into_iter().map(checked).collect::<Result<Vec<_>, _>>().map(|ops| MultiReadRequest { ops });
+        self.call::<ops::MultiRead, _>(request, |reply| {
+            let response: MultiResponse = reply.decode()?;
+            read_results(response).map_err(|error| Error::Protocol { op: reply.op, error })
+        })
+    }
+
+    /// The ACL of a znode. Without permission to change it, digests are masked.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// As [`get_data`](Self::get_data).
+    pub fn get_acl(&self, path: &str) -> Call<(Vec<Acl>, Stat)> {
+        let request = self.server_path(path, false).map(|path| PathRequest { path });
+        self.call::<ops::GetAcl, _>(request, |reply| {
+            let GetAclResponse { acl, stat } = reply.decode()?;
+            Ok((acl, stat))
+        })
+    }
+
+    /// Lets the server catch up with its leader: reads called later see everything committed before this
+    /// was called. Answers the zxid that the server has reached.
+    ///
+    /// It is a flush of the pipeline, not a vote: an old leader that has lost its quorum may answer for a
+    /// moment.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// [`Error::Refused`] with [`ErrorCode::NOT_READ_ONLY`] on a read-only server.
+    pub fn sync(&self, path: &str) -> Call<Zxid> {
+        let request = self.server_path(path, false).map(|path| PathRequest { path });
+        self.call::<ops::Sync, _>(request, |reply| reply.decode::<SyncResponse>().map(|_| reply.zxid))
+    }
+
+    /// Paths of this session's ephemeral znodes that begin with a prefix, as text, not by component. Needs 3.6.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// [`Error::Refused`] with [`ErrorCode::UNIMPLEMENTED`] from servers before 3.6, which then hang up.
+    pub fn get_ephemerals(&self, prefix: &str) -> Call<Vec<String>> {
+        let request = self.server_path(prefix, true).map(|path| PathRequest { path });
+        self.call::<ops::GetEphemerals, _>(request, |reply| {
+            let GetEphemeralsResponse { paths } = reply.decode()?;
+            Ok(paths.into_iter().map(|path| reply.chroot.to_client(&path).to_owned()).collect())
+        })
+    }
+
+    /// The number of all descendants of a znode. Needs 3.6.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// As [`get_data`](Self::get_data); [`ErrorCode::UNIMPLEMENTED`] from servers before 3.6.
+    pub fn get_all_children_number(&self, path: &str) -> Call<i32> {
+        let request = self.server_path(path, false).map(|path| PathRequest { path });
+        self.call::<ops::GetAllChildrenNumber, _>(request, |reply| {
+            reply.decode::<GetAllChildrenNumberResponse>().map(|response| response.total)
+        })
+    }
+
+    /// The identities that the server knows this connection by. Needs 3.7.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// [`Error::Refused`] with [`ErrorCode::UNIMPLEMENTED`] from servers before 3.7, which then hang up.
+    pub fn who_am_i(&self) -> Call<Vec<ClientInfo>> {
+        self.call::<ops::WhoAmI, _>(Ok(zk_proto::records::Empty {}), |reply| {
+            reply.decode::<WhoAmIResponse>().map(|response| response.identities)
+        })
+    }
+}

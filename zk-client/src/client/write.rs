@@ -1,0 +1,138 @@
+//! Operations that change the tree.
+
+use super::Client;
+use crate::{
+    call::{Call, Reply},
+    create::CreateMode,
+    error::{Error, UsageError},
+    transaction::{Step, Transaction, TransactionResult, finish_transaction},
+};
+use std::borrow::Cow;
+use zk_proto::{
+    OpCode, Stat,
+    multi::MultiRequest,
+    ops,
+    records::{
+        Acl, Create2Response, CreateRequest, CreateTtlRequest, Empty, PathVersionRequest, SetAclRequest,
+        SetDataRequest, StatResponse,
+    },
+};
+
+impl Client {
+    /// Creates a znode; answers its path, which for a sequential one has a number at its end, and its
+    /// [`Stat`]. There is no default ACL: [`OPEN_ACL_UNSAFE`](crate::OPEN_ACL_UNSAFE) is one that lets everybody
+    /// do everything. Needs servers since 3.5.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// [`Error::Refused`] with `NODE_EXISTS`, `NO_NODE` (no parent), `NO_AUTH`, `INVALID_ACL` or
+    /// `NO_CHILDREN_FOR_EPHEMERALS`.
+    pub fn create(&self, path: &str, data: &[u8], mode: CreateMode, acl: &[Acl]) -> Call<(String, Stat)> {
+        let checked = self.check_create(path, mode, acl);
+        let (data, acl, flags) = (Some(data), Cow::Borrowed(acl), mode.flags());
+        let ttl_ms = mode.ttl_ms().ok().flatten();
+        let request = checked.map(|path| CreateRequest { path, data, acl, flags });
+        match mode.op() {
+            OpCode::CREATE_CONTAINER => self.call::<ops::CreateContainer, _>(request, created),
+            OpCode::CREATE_TTL => {
+                let request = request.map(|request| {
+                    let CreateRequest { path, data, acl, flags } = request;
+                    CreateTtlRequest { path, data, acl, flags, ttl_ms: ttl_ms.unwrap_or_default() }
+                });
+                self.call::<ops::CreateTtl, _>(request, created)
+            }
+            _ => self.call::<ops::Create2, _>(request, created),
+        }
+    }
+
+    /// Deletes a znode without children, of this version if one is given.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// [`Error::Refused`] with `NO_NODE`, `BAD_VERSION`, `NOT_EMPTY`, `NO_AUTH` (on the parent) or
+    /// `BAD_ARGUMENTS` for a znode of ZooKeeper's own.
+    pub fn delete(&self, path: &str, version: Option<i32>) -> Call<()> {
+        let version = version.unwrap_or(-1);
+        let request = self.server_path(path, false).map(|path| PathVersionRequest { path, version });
+        self.call::<ops::Delete, _>(request, |reply| reply.decode::<Empty>().map(drop))
+    }
+
+    /// Sets the data of a znode, of this version if one is given; answers the new [`Stat`], whose `mzxid`
+    /// is the transaction that did it.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// [`Error::Refused`] with `NO_NODE`, `BAD_VERSION` or `NO_AUTH`.
+    pub fn set_data(&self, path: &str, data: &[u8], version: Option<i32>) -> Call<Stat> {
+        let (data, version) = (Some(data), version.unwrap_or(-1));
+        let request = self.server_path(path, false).map(|path| SetDataRequest { path, data, version });
+        self.call::<ops::SetData, _>(request, stat)
+    }
+
+    /// Sets the ACL of a znode, of this `aversion` if one is given. No watch tells of it.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// [`Error::Refused`] with `NO_NODE`, `BAD_VERSION`, `INVALID_ACL` or `NO_AUTH`.
+    pub fn set_acl(&self, path: &str, acl: &[Acl], aversion: Option<i32>) -> Call<Stat> {
+        let request = check_acl(acl).and_then(|()| self.server_path(path, false)).map(|path| SetAclRequest {
+            path,
+            acl: Cow::Borrowed(acl),
+            version: aversion.unwrap_or(-1),
+        });
+        self.call::<ops::SetAcl, _>(request, stat)
+    }
+
+    /// Carries out a transaction: all of it, or nothing. Answers one result an operation.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// [`Error::Aborted`] names the operation that was refused, and why.
+    pub fn commit(&self, transaction: &Transaction<'_>) -> Call<Vec<TransactionResult>> {
+        let checked = |step: &Step<'_>| match *step {
+            Step::Create { path, mode, acl, .. } => self.check_create(path, mode, acl).map(drop),
+            Step::Delete { path, .. } | Step::SetData { path, .. } | Step::Check { path, .. } => {
+                self.server_path(path, false).map(drop)
+            }
+        };
+        let request = transaction.steps.iter().try_for_each(checked).map(|()| MultiRequest {
+            ops: transaction.steps.iter().map(|step| step.to_op(&self.shared.chroot)).collect(),
+        });
+        self.call::<ops::Multi, _>(request, finish_transaction)
+    }
+
+    /// Everything about a create that can be known before it is sent; answers the server's path.
+    fn check_create<'a>(&self, path: &'a str, mode: CreateMode, acl: &[Acl]) -> Result<Cow<'a, str>, UsageError> {
+        check_acl(acl)?;
+        mode.ttl_ms().map_err(UsageError::Ttl)?;
+        self.server_path(path, mode.is_sequential())
+    }
+}
+
+fn check_acl(acl: &[Acl]) -> Result<(), UsageError> {
+    if acl.is_empty() { Err(UsageError::EmptyAcl) } else { Ok(()) }
+}
+
+fn created(reply: &Reply<'_>) -> Result<(String, Stat), Error> {
+    let Create2Response { path, stat } = reply.decode()?;
+    Ok((reply.chroot.to_client(&path).to_owned(), stat))
+}
+
+fn stat(reply: &Reply<'_>) -> Result<Stat, Error> {
+    reply.decode::<StatResponse>().map(|response| response.stat)
+}

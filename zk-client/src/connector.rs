@@ -1,0 +1,229 @@
+//! How a session begins: what it wants, and the first connection.
+
+use crate::{
+    client::{Client, Shared},
+    connect_string::{ConnectString, ConnectStringError},
+    dial::{Dial, TcpDial},
+    driver::{Driver, Ends, Progress},
+    error::{Error, Unreachable},
+    state::SessionState,
+};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+use zk_proto::{
+    OpCode, SessionConfig, Zxid, frame,
+    session::{Credentials, End, Interruption, Outcome},
+};
+
+/// Operations that may wait for the driver.
+const QUEUE_LEN_MAX: usize = 65_536;
+
+/// What the driver is told of the user's wishes.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) session: SessionConfig,
+    pub(crate) dial: Arc<dyn Dial>,
+    pub(crate) request_len_max: usize,
+}
+
+/// Makes a [`Client`]; every setting has a default.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), zk_client::Error> {
+/// use std::time::Duration;
+/// let client = zk_client::Connector::new("zk1,zk2,zk3/app")?
+///     .session_timeout(Duration::from_secs(6))
+///     .connect_timeout(Duration::from_secs(3))
+///     .connect()
+///     .await?;
+/// # drop(client); Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a connector does nothing until connect is called"]
+pub struct Connector {
+    servers: ConnectString,
+    settings: Settings,
+    connect_timeout: Duration,
+    auth: Vec<(String, Vec<u8>)>,
+}
+
+impl Connector {
+    /// A connector for a connect string: `host:port,host:port/chroot`.
+    ///
+    /// # Errors
+    /// [`UsageError::ConnectString`] with what is wrong.
+    pub fn new(connect_string: &str) -> Result<Self, Error> {
+        let servers = connect_string.parse().map_err(|error: ConnectStringError| Error::from(error))?;
+        let settings = Settings {
+            session: SessionConfig::default(),
+            dial: Arc::new(TcpDial),
+            request_len_max: frame::REQUEST_LEN_MAX,
+        };
+        Ok(Self { servers, settings, connect_timeout: Duration::from_secs(10), auth: Vec::new() })
+    }
+
+    /// The session timeout to ask for; the server clamps it to its own bounds (by default 2 to 20 ticks).
+    /// Default 10 s.
+    pub const fn session_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.session.timeout = timeout;
+        self
+    }
+
+    /// How long [`connect`](Self::connect) tries; every server is tried at least once. Default 10 s.
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Whether a session that expired is followed by a new one. Default true.
+    pub const fn renew_session(mut self, renew: bool) -> Self {
+        self.settings.session.renew = renew;
+        self
+    }
+
+    /// Whether a read-only server will do. Default false.
+    pub const fn read_only(mut self, read_only: bool) -> Self {
+        self.settings.session.read_only = read_only;
+        self
+    }
+
+    /// The largest request that is sent, in bytes with its header; larger ones fail with
+    /// [`UsageError::RequestTooLarge`]. Default 1,048,575, the default of servers; raise both together.
+    pub const fn request_len_max(mut self, bytes: usize) -> Self {
+        self.settings.request_len_max = bytes;
+        self
+    }
+
+    /// The largest reply that is kept, in bytes with its header. Default 4 MiB.
+    pub const fn reply_len_max(mut self, bytes: usize) -> Self {
+        self.settings.session.reply_len_max = bytes;
+        self
+    }
+
+    /// Goes on with a session of another handle or process.
+    pub fn resume(mut self, session: Credentials) -> Self {
+        self.settings.session.resume = Some(session);
+        self
+    }
+
+    /// The highest zxid seen before: servers behind it are not used, so that reads never go back.
+    pub const fn last_zxid(mut self, zxid: Zxid) -> Self {
+        self.settings.session.last_zxid = zxid;
+        self
+    }
+
+    /// An identity to present on every connection, before anything else. `digest` takes `user:password`,
+    /// which travels as it is: use it on networks you trust.
+    pub fn auth(mut self, scheme: &str, auth: &[u8]) -> Self {
+        self.auth.push((scheme.to_owned(), auth.to_owned()));
+        self
+    }
+
+    /// Another way to resolve names and to open transports.
+    pub fn dial(mut self, dial: impl Dial) -> Self {
+        self.settings.dial = Arc::new(dial);
+        self
+    }
+
+    /// Connects and waits until a server has taken us.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the session up.
+    /// # Errors
+    /// [`Error::Unreachable`] with every server and what went wrong there; [`Error::Interrupted`] when the
+    /// session ended at once.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let patience = self.connect_timeout;
+        let (client, progress) = self.start();
+        established(&client, progress, patience).await?;
+        Ok(client)
+    }
+
+    /// Starts connecting and returns at once: operations wait until a server has taken us, for as long as
+    /// it takes. [`Client::state`] tells how it goes.
+    pub fn connect_in_background(self) -> Client {
+        self.start().0
+    }
+
+    fn start(self) -> (Client, watch::Receiver<Progress>) {
+        let (hosts, chroot) = self.servers.into_parts();
+        let chroot = Arc::new(chroot);
+        let (commands_in, commands) = mpsc::channel(QUEUE_LEN_MAX);
+        let (state_in, state) = watch::channel(SessionState::Connecting { expired: None });
+        let nothing = Progress { rounds: 0, unreachable: Unreachable { attempts: Vec::new() } };
+        let (progress_in, progress) = watch::channel(nothing);
+        let shared = Shared {
+            commands: commands_in,
+            queue_len_max: QUEUE_LEN_MAX,
+            request_len_max: self.settings.request_len_max,
+            chroot: chroot.clone(),
+            state,
+            progress: progress.clone(),
+            closing: Arc::default(),
+            sweep: Arc::default(),
+        };
+        let ends = Ends {
+            commands,
+            sweep: shared.sweep.clone(),
+            closing: shared.closing.clone(),
+            chroot,
+            state: state_in,
+            progress: progress_in,
+        };
+        let client = Client::new(shared);
+        for (scheme, auth) in &self.auth {
+            drop(client.add_auth(scheme, auth));
+        }
+        tokio::spawn(Driver::new(self.settings, hosts, ends).run());
+        (client, progress)
+    }
+}
+
+/// Waits for the first session.
+async fn established(
+    client: &Client,
+    mut progress: watch::Receiver<Progress>,
+    patience: Duration,
+) -> Result<(), Error> {
+    let mut state = client.state();
+    let give_up_at = Instant::now() + patience;
+    loop {
+        match *state.borrow_and_update() {
+            SessionState::Connected { .. } => return Ok(()),
+            SessionState::Ended(end) => {
+                let by = match end {
+                    End::AuthFailed(_) => Interruption::AuthFailed,
+                    End::Expired => Interruption::SessionExpired,
+                    _ => Interruption::Closed,
+                };
+                return Err(Error::Interrupted { op: OpCode::CREATE_SESSION, by, outcome: Outcome::NotSent });
+            }
+            SessionState::Connecting { .. } | SessionState::Suspended { .. } => {}
+        }
+        let tried_all = progress.borrow_and_update().rounds > 0;
+        if tried_all && Instant::now() >= give_up_at {
+            return Err(Error::Unreachable(progress.borrow().unreachable.clone()));
+        }
+        tokio::select! {
+            changed = state.changed() => if changed.is_err() {
+                return Err(Error::Unreachable(progress.borrow().unreachable.clone()));
+            },
+            _ = progress.changed() => {}
+            () = tokio::time::sleep_until(give_up_at), if tried_all => {}
+        }
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector")
+            .field("servers", &self.servers)
+            .field("session", &self.settings.session)
+            .field("connect_timeout", &self.connect_timeout)
+            .finish_non_exhaustive()
+    }
+}

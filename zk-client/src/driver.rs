@@ -1,0 +1,363 @@
+//! The one task of a session: it owns the socket and the protocol machine.
+//!
+//! The only `select!` and the only timer of the crate are here. A turn is: wait for anything, hand it to
+//! the machine, hand out everything that came of it, write everything in one go.
+
+use crate::{
+    call::Outcomes,
+    connector::Settings,
+    dial::Transport,
+    error::Unreachable,
+    inline::{Inline, InlineState, Input, Requests},
+    state::SessionState,
+    watch::Sweep,
+};
+use bytes::{Buf, BytesMut};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite},
+    sync::{Notify, mpsc, watch},
+    time::Instant,
+};
+use zk_proto::{Session, SessionId, frame::TooLarge, path::Chroot};
+
+mod dispatch;
+pub(crate) mod fanout;
+mod hosts;
+pub(crate) mod ticket;
+
+use fanout::{Fanout, Subscriber};
+use hosts::{Attempted, Attempting, Hosts};
+use ticket::{Command, ConsumerId, Ticket};
+
+/// Requests on their way or waiting in the machine; more wait in the handles' queue.
+const IN_FLIGHT_MAX: usize = 16 * 1024;
+
+/// Commands taken in one turn.
+const COMMANDS_A_TURN: usize = 256;
+
+/// How long a close waits for the server's word.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The least patience for one attempt to connect, however many hosts share the session timeout.
+const PATIENCE_MIN: Duration = Duration::from_millis(500);
+
+/// How handles ask for the end.
+#[derive(Debug, Default)]
+pub(crate) struct Closing {
+    pub(crate) asked: AtomicBool,
+    pub(crate) notify: Notify,
+}
+
+/// What the driver tells its handles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// How often every host has failed since the last connection.
+    pub(crate) rounds: u32,
+    pub(crate) unreachable: Unreachable,
+}
+
+enum Link {
+    /// The next attempt, or none while it has not been started.
+    Down(Option<Attempting>),
+    Up(Box<dyn Transport>),
+}
+
+/// What one wait brought.
+enum Turn {
+    Read(io::Result<usize>),
+    Wrote(io::Result<usize>),
+    Attempted(Attempted),
+    Commands(usize),
+    Time,
+    Sweep,
+    Close,
+}
+
+/// Facts of the connection that stands.
+#[derive(Clone, Copy, Debug)]
+struct Connection {
+    server: SocketAddr,
+    session: SessionId,
+    timeout: Duration,
+}
+
+pub(crate) struct Driver {
+    settings: Settings,
+    session: Session<Ticket>,
+    /// The machine's clock counts from here.
+    epoch: Instant,
+    hosts: Hosts,
+    link: Link,
+    /// Where the transport leads, while there is one.
+    peer: Option<(String, SocketAddr)>,
+    connection: Option<Connection>,
+    inbox: BytesMut,
+    outbox: BytesMut,
+    fanout: Fanout,
+    consumers: Vec<Option<Box<dyn Inline>>>,
+    /// Consumers that an event is for; kept to allocate nothing.
+    meant: Vec<ConsumerId>,
+    refused: Vec<(ConsumerId, u64, TooLarge)>,
+    commands: mpsc::Receiver<Command>,
+    batch: Vec<Command>,
+    sweep: Arc<Sweep>,
+    closing: Arc<Closing>,
+    close_by: Option<Instant>,
+    chroot: Arc<Chroot>,
+    state: watch::Sender<SessionState>,
+    progress: watch::Sender<Progress>,
+    ended: bool,
+}
+
+/// The driver's ends of everything it shares with handles.
+pub(crate) struct Ends {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) sweep: Arc<Sweep>,
+    pub(crate) closing: Arc<Closing>,
+    pub(crate) chroot: Arc<Chroot>,
+    pub(crate) state: watch::Sender<SessionState>,
+    pub(crate) progress: watch::Sender<Progress>,
+}
+
+impl Driver {
+    pub(crate) fn new(settings: Settings, hosts: Vec<crate::connect_string::HostPort>, ends: Ends) -> Self {
+        Self {
+            session: Session::new(settings.session.clone()),
+            settings,
+            epoch: Instant::now(),
+            hosts: Hosts::new(hosts),
+            link: Link::Down(None),
+            peer: None,
+            connection: None,
+            inbox: BytesMut::with_capacity(16 * 1024),
+            outbox: BytesMut::new(),
+            fanout: Fanout::default(),
+            consumers: Vec::new(),
+            meant: Vec::new(),
+            refused: Vec::new(),
+            commands: ends.commands,
+            batch: Vec::with_capacity(COMMANDS_A_TURN),
+            sweep: ends.sweep,
+            closing: ends.closing,
+            close_by: None,
+            chroot: ends.chroot,
+            state: ends.state,
+            progress: ends.progress,
+            ended: false,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
+        while !self.ended {
+            if let Link::Down(attempt @ None) = &mut self.link {
+                let patience = (self.settings.session.timeout / u32::try_from(self.hosts.len()).unwrap_or(u32::MAX))
+                    .max(PATIENCE_MIN);
+                *attempt = Some(self.hosts.attempt(self.settings.dial.clone(), patience));
+            }
+            let deadline = self.deadline();
+            if let Some(deadline) = deadline
+                && timer.deadline() != deadline
+            {
+                timer.as_mut().reset(deadline);
+            }
+            let room = self.session.queued() < IN_FLIGHT_MAX && self.close_by.is_none();
+            let turn = tokio::select! {
+                turn = link_turn(&mut self.link, &mut self.inbox, &mut self.outbox) => turn,
+                count = self.commands.recv_many(&mut self.batch, COMMANDS_A_TURN), if room => Turn::Commands(count),
+                () = timer.as_mut(), if deadline.is_some() => Turn::Time,
+                () = self.sweep.notify.notified() => Turn::Sweep,
+                () = self.closing.notify.notified() => Turn::Close,
+            };
+            self.take(turn);
+            self.settle();
+        }
+        self.abandon_commands();
+    }
+
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let machine = self.session.poll_timeout().map(|at| self.epoch + at);
+        let consumers = self.consumers.iter().flatten().filter_map(|consumer| consumer.poll_timeout());
+        consumers.chain(machine).chain(self.close_by).min()
+    }
+
+    fn take(&mut self, turn: Turn) {
+        let now = self.now();
+        match turn {
+            Turn::Read(Ok(0)) => self.session.handle_closed(),
+            Turn::Read(Ok(_)) => self.session.handle_bytes(now, &mut self.inbox),
+            Turn::Wrote(Ok(written)) => self.outbox.advance(written),
+            Turn::Read(Err(error)) | Turn::Wrote(Err(error)) => {
+                tracing::debug!(%error, "transport failed");
+                self.session.handle_closed();
+            }
+            Turn::Attempted(attempted) => self.attempted(attempted),
+            Turn::Commands(0) | Turn::Close => self.close(),
+            Turn::Commands(_) => self.run_commands(),
+            Turn::Time => {
+                self.session.handle_timeout(now);
+                if self.close_by.is_some_and(|by| by <= Instant::now()) {
+                    self.session.handle_closed();
+                }
+            }
+            Turn::Sweep => {
+                if self.sweep.due.swap(false, Ordering::AcqRel) {
+                    self.fanout.sweep(&mut self.session, now, None);
+                }
+            }
+        }
+    }
+
+    fn attempted(&mut self, mut attempted: Attempted) {
+        self.hosts.dialed(&mut attempted);
+        let server = attempted.server;
+        match attempted.result {
+            Ok((addr, transport)) => {
+                self.inbox.clear();
+                self.outbox.clear();
+                self.link = Link::Up(transport);
+                self.peer = Some((server, addr));
+                let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+                let patience = (self.settings.session.timeout / hosts).max(PATIENCE_MIN);
+                let now = self.now();
+                self.session.handle_dialed(now, patience);
+            }
+            Err(error) => {
+                self.link = Link::Down(None);
+                self.attempt_failed(server, error.to_string());
+            }
+        }
+    }
+
+    fn attempt_failed(&mut self, server: String, why: String) {
+        tracing::debug!(server, why, "attempt to connect failed");
+        self.hosts.failed(server, why);
+        self.progress.send_replace(Progress { rounds: self.hosts.rounds, unreachable: self.hosts.unreachable() });
+    }
+
+    fn close(&mut self) {
+        if self.close_by.is_none() {
+            self.close_by = Some(Instant::now() + CLOSE_PATIENCE);
+            // What was called before the close goes out before it.
+            while let Ok(command) = self.commands.try_recv() {
+                self.batch.push(command);
+            }
+            self.run_commands();
+            let now = self.now();
+            self.session.close(now);
+        }
+    }
+
+    fn run_commands(&mut self) {
+        let now = self.now();
+        let mut batch = std::mem::take(&mut self.batch);
+        for command in batch.drain(..) {
+            match command {
+                Command::Submit(request, answer) => self.session.submit(now, request, None, Ticket::Call(answer)),
+                Command::AddAuth { scheme, auth, answer } => {
+                    self.session.add_auth(now, &scheme, &auth, Ticket::Call(answer));
+                }
+                Command::Watch { path, mode, queue, ready } => {
+                    let subscriber = Subscriber::Stream { queue, ready: Some(ready) };
+                    self.fanout.subscribe(&mut self.session, now, &path, mode, subscriber);
+                }
+                Command::Attach(consumer) => self.attach(consumer),
+            }
+        }
+        self.batch = batch;
+    }
+
+    fn attach(&mut self, consumer: Box<dyn Inline>) {
+        let id = match self.consumers.iter().position(Option::is_none) {
+            Some(free) => free,
+            None => {
+                self.consumers.push(None);
+                self.consumers.len() - 1
+            }
+        };
+        if let Some(slot) = self.consumers.get_mut(id) {
+            *slot = Some(consumer);
+        }
+        if let Some(Connection { server, session, timeout }) = self.connection {
+            let state = InlineState::Connected { server, session, timeout, new_session: true };
+            self.tell(ConsumerId(id), Input::State(state));
+        }
+    }
+
+    /// Lets one consumer act.
+    fn with_consumer(&mut self, id: ConsumerId, act: impl FnOnce(&mut dyn Inline, &mut Requests<'_>)) {
+        let now = self.now();
+        let Some(mut consumer) = self.consumers.get_mut(id.0).and_then(Option::take) else { return };
+        let mut requests = Requests {
+            session: &mut self.session,
+            fanout: &mut self.fanout,
+            chroot: &self.chroot,
+            request_len_max: self.settings.request_len_max,
+            consumer: id,
+            now,
+            refused: &mut self.refused,
+        };
+        act(&mut *consumer, &mut requests);
+        if consumer.is_done() {
+            self.fanout.sweep(&mut self.session, now, Some(id));
+        } else if let Some(slot) = self.consumers.get_mut(id.0) {
+            *slot = Some(consumer);
+        }
+    }
+
+    fn tell(&mut self, id: ConsumerId, input: Input<'_>) {
+        self.with_consumer(id, |consumer, requests| consumer.handle(input, requests));
+    }
+
+    fn tell_all(&mut self, state: InlineState) {
+        for id in 0..self.consumers.len() {
+            self.tell(ConsumerId(id), Input::State(state));
+        }
+    }
+
+    /// Nobody reads the queue any more: what is left there was never sent.
+    fn abandon_commands(&mut self) {
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Submit(_, answer) | Command::AddAuth { answer, .. } = command {
+                let (by, outcome) = (dispatch::interruption(&self.state.borrow()), zk_proto::session::Outcome::NotSent);
+                drop(answer.send(Outcomes::Interrupted { by, outcome }));
+            }
+        }
+    }
+}
+
+/// Waits for the link: for an attempt, or for bytes in either direction. What waits to be written is
+/// written first, without going through the reactor.
+async fn link_turn(link: &mut Link, inbox: &mut BytesMut, outbox: &mut BytesMut) -> Turn {
+    std::future::poll_fn(|cx| match link {
+        Link::Down(Some(attempt)) => Poll::Ready(Turn::Attempted(ready!(attempt.as_mut().poll(cx)))),
+        Link::Down(None) => Poll::Pending,
+        Link::Up(transport) => {
+            if !outbox.is_empty()
+                && let Poll::Ready(written) = Pin::new(&mut *transport).poll_write(cx, outbox)
+            {
+                return Poll::Ready(Turn::Wrote(written));
+            }
+            let read = pin!(transport.read_buf(inbox));
+            Poll::Ready(Turn::Read(ready!(read.poll(cx))))
+        }
+    })
+    .await
+}

@@ -1,0 +1,239 @@
+//! Who listens to which watch: one watch at the server for any number of listeners.
+//!
+//! Paths are the server's. Knows nothing of sockets; setting watches again after a reconnect is the
+//! session machine's, as soon as addWatch was answered once. Source: protocol.md section 4.3.
+
+use super::ticket::{ConsumerId, Ticket};
+use crate::{
+    error::Error,
+    inline::Token,
+    watch::{GapReason, Queue, WatchItem},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+use zk_proto::{
+    ErrorCode, OpCode, Session, WatchMode, WatchedEvent, ops,
+    path::{self, Chroot},
+    records::{AddWatchRequest, WatchesRequest},
+    session::{Change, EncodedRequest, End, Interruption, Outcome, WatchKind},
+    watch::WatcherType,
+};
+
+/// One listener.
+#[derive(Debug)]
+pub(crate) enum Subscriber {
+    Stream { queue: Arc<Queue>, ready: Option<oneshot::Sender<Result<(), Error>>> },
+    Inline(ConsumerId, Token),
+}
+
+/// The listeners of one watch.
+#[derive(Debug, Default)]
+struct Group {
+    armed: bool,
+    subscribers: Vec<Subscriber>,
+}
+
+type Groups = BTreeMap<Box<str>, Group>;
+
+/// All listeners.
+#[derive(Debug, Default)]
+pub(crate) struct Fanout {
+    persistent: Groups,
+    recursive: Groups,
+    /// Inline consumers to be told that their watch stands, or was refused.
+    pub(crate) notices: Vec<(ConsumerId, Token, Result<(), ErrorCode>)>,
+}
+
+impl Fanout {
+    fn groups(&mut self, mode: WatchMode) -> &mut Groups {
+        if mode == WatchMode::PERSISTENT_RECURSIVE { &mut self.recursive } else { &mut self.persistent }
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Group> {
+        self.persistent.values_mut().chain(self.recursive.values_mut())
+    }
+
+    /// Adds a listener; the first one on a path sets the watch at the server.
+    pub(crate) fn subscribe(
+        &mut self,
+        session: &mut Session<Ticket>,
+        now: Duration,
+        path: &str,
+        mode: WatchMode,
+        subscriber: Subscriber,
+    ) {
+        let groups = self.groups(mode);
+        let is_new = !groups.contains_key(path);
+        let group = groups.entry(path.into()).or_default();
+        group.subscribers.push(subscriber);
+        if group.armed {
+            self.tell_ready(path, mode, Ok(()));
+        } else if is_new {
+            add_watch(session, now, path, mode);
+        }
+    }
+
+    /// The answer to addWatch.
+    pub(crate) fn watch_answered(&mut self, path: &str, mode: WatchMode, result: Result<(), ErrorCode>) {
+        if let Some(group) = self.groups(mode).get_mut(path) {
+            group.armed = result.is_ok();
+        }
+        self.tell_ready(path, mode, result);
+        if result.is_err() {
+            self.groups(mode).remove(path);
+        }
+    }
+
+    /// addWatch was lost with its connection: ask again, unless nobody wants it any more.
+    pub(crate) fn watch_interrupted(
+        &mut self,
+        session: &mut Session<Ticket>,
+        now: Duration,
+        path: &str,
+        mode: WatchMode,
+    ) {
+        if self.groups(mode).contains_key(path) {
+            add_watch(session, now, path, mode);
+        }
+    }
+
+    /// The answer to removeWatches. Servers before 3.9 cannot remove a persistent watch alone; there
+    /// everything on the path goes, if nothing else is wanted there.
+    pub(crate) fn unwatch_answered(
+        &mut self,
+        session: &mut Session<Ticket>,
+        now: Duration,
+        path: &str,
+        all: bool,
+        result: Result<(), ErrorCode>,
+    ) {
+        let wanted = self.persistent.contains_key(path) || self.recursive.contains_key(path);
+        if result == Err(ErrorCode::MARSHALLING_ERROR) && !all && !wanted {
+            remove_watch(session, now, path, WatchMode::PERSISTENT, true);
+        }
+    }
+
+    fn tell_ready(&mut self, path: &str, mode: WatchMode, result: Result<(), ErrorCode>) {
+        let mut notices = std::mem::take(&mut self.notices);
+        let subscribers = self.groups(mode).get_mut(path).map(|group| &mut group.subscribers);
+        for subscriber in subscribers.into_iter().flatten() {
+            match subscriber {
+                Subscriber::Stream { queue, ready } => {
+                    if let Some(ready) = ready.take() {
+                        let refused = |code| Error::Refused { op: OpCode::ADD_WATCH, code };
+                        drop(ready.send(result.map_err(refused)));
+                    }
+                    if result.is_err() {
+                        queue.end();
+                    }
+                }
+                // Told once, whenever any listener of the group becomes ready: telling twice is harmless.
+                Subscriber::Inline(consumer, token) => notices.push((*consumer, *token, result)),
+            }
+        }
+        self.notices = notices;
+    }
+
+    /// Hands an event to every stream that is meant, and names the inline consumers that are.
+    pub(crate) fn event(
+        &mut self,
+        event: &WatchedEvent,
+        chroot: &Chroot,
+        consumers: &mut Vec<ConsumerId>,
+    ) -> WatchedEvent {
+        let client = WatchedEvent { path: chroot.text_to_client(&event.path), ..event.clone() };
+        let mut deliver = |group: &Group| {
+            for subscriber in &group.subscribers {
+                match subscriber {
+                    Subscriber::Stream { queue, .. } => queue.push(WatchItem::Event(client.clone())),
+                    Subscriber::Inline(consumer, _) if consumers.contains(consumer) => {}
+                    Subscriber::Inline(consumer, _) => consumers.push(*consumer),
+                }
+            }
+        };
+        let event_path = event.path.as_str();
+        if let Some(group) = self.persistent.get(event_path) {
+            deliver(group);
+        }
+        let recursive = |root: &str| WatchMode::PERSISTENT_RECURSIVE.matches(root, event.event_type, event_path);
+        let mut root = Some(event_path);
+        while let Some(at) = root.filter(|at| recursive(at)) {
+            if let Some(group) = self.recursive.get(at) {
+                deliver(group);
+            }
+            root = path::parent(at);
+        }
+        client
+    }
+
+    /// The connection is gone: events may be missed from here on.
+    pub(crate) fn lost(&mut self) {
+        self.mark(&WatchItem::Gap(GapReason::ConnectionLost));
+    }
+
+    /// The session machine has set all watches again.
+    pub(crate) fn resumed(&mut self, new_session: bool) {
+        self.mark(&WatchItem::Resumed { new_session });
+    }
+
+    fn mark(&mut self, item: &WatchItem) {
+        for group in self.all().filter(|group| group.armed) {
+            for subscriber in &group.subscribers {
+                if let Subscriber::Stream { queue, .. } = subscriber {
+                    queue.push(item.clone());
+                }
+            }
+        }
+    }
+
+    /// The session is over.
+    pub(crate) fn ended(&mut self, end: End) {
+        let by = match end {
+            End::Expired => Interruption::SessionExpired,
+            End::AuthFailed(_) => Interruption::AuthFailed,
+            _ => Interruption::Closed,
+        };
+        for subscriber in self.all().flat_map(|group| &mut group.subscribers) {
+            if let Subscriber::Stream { queue, ready } = subscriber {
+                if let Some(ready) = ready.take() {
+                    let op = OpCode::ADD_WATCH;
+                    drop(ready.send(Err(Error::Interrupted { op, by, outcome: Outcome::Unknown })));
+                }
+                queue.end();
+            }
+        }
+    }
+
+    /// Forgets dropped streams and the given consumer; a watch that nobody wants is removed at the server.
+    pub(crate) fn sweep(&mut self, session: &mut Session<Ticket>, now: Duration, gone: Option<ConsumerId>) {
+        for mode in [WatchMode::PERSISTENT, WatchMode::PERSISTENT_RECURSIVE] {
+            self.groups(mode).retain(|path, group| {
+                group.subscribers.retain(|subscriber| match subscriber {
+                    Subscriber::Stream { queue, .. } => !queue.is_dropped(),
+                    Subscriber::Inline(consumer, _) => Some(*consumer) != gone,
+                });
+                let wanted = !group.subscribers.is_empty();
+                if !wanted {
+                    remove_watch(session, now, path, mode, false);
+                }
+                wanted
+            });
+        }
+    }
+}
+
+fn add_watch(session: &mut Session<Ticket>, now: Duration, path: &str, mode: WatchMode) {
+    let request = AddWatchRequest { path: path.into(), mode };
+    // A path is far shorter than a frame may be: paths were checked when they came in.
+    let Ok(encoded) = EncodedRequest::new::<ops::AddWatch>(&request, usize::MAX) else { return };
+    let change = Change::Set(WatchKind::from(mode), path.into());
+    session.submit(now, encoded, Some(change), Ticket::Watch { path: path.into(), mode });
+}
+
+fn remove_watch(session: &mut Session<Ticket>, now: Duration, path: &str, mode: WatchMode, all: bool) {
+    let watcher_type = if all { WatcherType::ANY } else { mode.watcher_type() };
+    let change = if all { Change::RemoveAll(path.into()) } else { Change::Remove(WatchKind::from(mode), path.into()) };
+    let request = WatchesRequest { path: path.into(), watcher_type };
+    let Ok(encoded) = EncodedRequest::new::<ops::RemoveWatches>(&request, usize::MAX) else { return };
+    session.submit(now, encoded, Some(change), Ticket::Unwatch { path: path.into(), all });
+}

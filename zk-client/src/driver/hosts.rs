@@ -1,0 +1,154 @@
+//! Which server is tried next, and when.
+//!
+//! Hosts are shuffled once and tried in turn, names are resolved at each attempt and every address is
+//! tried; between attempts lies a back-off with full jitter, except before the very first. Knows nothing of
+//! ZooKeeper.
+
+use crate::{
+    connect_string::HostPort,
+    dial::{Dial, Transport},
+    error::{Attempt, Unreachable},
+};
+use std::{collections::VecDeque, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+
+/// The longest pause before the first attempt after a lost connection; doubles with each failed one.
+pub(crate) const BACKOFF_BASE: Duration = Duration::from_millis(250);
+
+/// No pause is longer.
+pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(10);
+
+/// The list of servers and how they fared.
+#[derive(Debug)]
+pub(crate) struct Hosts {
+    order: Vec<HostPort>,
+    at: usize,
+    /// Addresses of the current host that were not tried yet.
+    addrs: VecDeque<SocketAddr>,
+    /// Attempts failed since the last connection.
+    failures: u32,
+    fresh: bool,
+    /// How often every host has failed since the last connection.
+    pub(crate) rounds: u32,
+    attempts: Vec<Attempt>,
+}
+
+/// What an attempt brought.
+pub(crate) struct Attempted {
+    pub(crate) server: String,
+    /// Addresses of the host that are still to be tried.
+    rest: VecDeque<SocketAddr>,
+    pub(crate) result: io::Result<(SocketAddr, Box<dyn Transport>)>,
+}
+
+/// An attempt under way.
+pub(crate) type Attempting = Pin<Box<dyn Future<Output = Attempted> + Send>>;
+
+impl Hosts {
+    pub(crate) fn new(mut order: Vec<HostPort>) -> Self {
+        fastrand::shuffle(&mut order);
+        Self { order, at: 0, addrs: VecDeque::new(), failures: 0, fresh: true, rounds: 0, attempts: Vec::new() }
+    }
+
+    /// How many hosts share the session timeout.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len().max(1)
+    }
+
+    /// Starts the next attempt, pause included.
+    pub(crate) fn attempt(&mut self, dial: Arc<dyn Dial>, patience: Duration) -> Attempting {
+        let pause = self.pause();
+        let host = self.order.get(self.at).cloned();
+        let addrs = std::mem::take(&mut self.addrs);
+        Box::pin(async move {
+            tokio::time::sleep(pause).await;
+            let Some(host) = host else {
+                let result = Err(io::Error::other("no hosts"));
+                return Attempted { server: String::new(), rest: VecDeque::new(), result };
+            };
+            let (server, rest, result) = one_attempt(&*dial, &host, addrs, patience).await;
+            Attempted { server, rest, result }
+        })
+    }
+
+    /// The back-off before the next attempt: anything between zero and a bound that doubles.
+    fn pause(&mut self) -> Duration {
+        if std::mem::take(&mut self.fresh) {
+            return Duration::ZERO;
+        }
+        let bound = BACKOFF_BASE.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX);
+        bound.mul_f64(fastrand::f64())
+    }
+
+    /// The transport stands; its host's other addresses are kept for the case that it leads nowhere.
+    pub(crate) fn dialed(&mut self, attempted: &mut Attempted) {
+        self.addrs = std::mem::take(&mut attempted.rest);
+    }
+
+    /// An attempt failed, before or after its transport stood.
+    pub(crate) fn failed(&mut self, server: String, why: String) {
+        self.failures = self.failures.saturating_add(1);
+        self.attempts.retain(|attempt| attempt.server != server);
+        self.attempts.push(Attempt { server, why });
+        if self.addrs.is_empty() {
+            self.next_host();
+        }
+    }
+
+    /// A server has taken us.
+    pub(crate) fn established(&mut self) {
+        self.failures = 0;
+        self.rounds = 0;
+        self.attempts.clear();
+        self.addrs.clear();
+    }
+
+    /// The connection to it is lost: begin with another one.
+    pub(crate) fn lost(&mut self) {
+        self.next_host();
+        self.rounds = 0;
+    }
+
+    fn next_host(&mut self) {
+        self.at += 1;
+        if self.at >= self.order.len() {
+            self.at = 0;
+        }
+        // A round is over when each host has had as many turns as there are hosts.
+        if self.failures > 0 && self.attempts.len() >= self.order.len() {
+            self.rounds += 1;
+        }
+    }
+
+    pub(crate) fn unreachable(&self) -> Unreachable {
+        Unreachable { attempts: self.attempts.clone() }
+    }
+}
+
+async fn one_attempt(
+    dial: &dyn Dial,
+    host: &HostPort,
+    mut addrs: VecDeque<SocketAddr>,
+    patience: Duration,
+) -> (String, VecDeque<SocketAddr>, io::Result<(SocketAddr, Box<dyn Transport>)>) {
+    let too_slow =
+        |what: &str| io::Error::new(io::ErrorKind::TimedOut, format!("{what} took longer than {patience:?}"));
+    if addrs.is_empty() {
+        match tokio::time::timeout(patience, dial.resolve(host)).await {
+            Ok(Ok(resolved)) => addrs = resolved.into(),
+            Ok(Err(error)) => {
+                let error = io::Error::new(error.kind(), format!("the name does not resolve: {error}"));
+                return (host.to_string(), addrs, Err(error));
+            }
+            Err(_) => return (host.to_string(), addrs, Err(too_slow("resolving the name"))),
+        }
+    }
+    let Some(addr) = addrs.pop_front() else {
+        return (host.to_string(), addrs, Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
+    };
+    let server = if host.host.parse() == Ok(addr.ip()) { host.to_string() } else { format!("{host} ({addr})") };
+    match tokio::time::timeout(patience, dial.dial(host, addr)).await {
+        Ok(Ok(transport)) => (server, addrs, Ok((addr, transport))),
+        Ok(Err(error)) => (server, addrs, Err(error)),
+        Err(_) => (server, addrs, Err(too_slow("connecting"))),
+    }
+}

@@ -1,0 +1,179 @@
+//! Errors by who must act.
+
+use crate::connect_string::ConnectStringError;
+use std::{fmt, time::Duration};
+use zk_proto::{
+    DecodeError, ErrorCode, OpCode,
+    frame::TooLarge,
+    path::PathError,
+    session::{Interruption, Outcome},
+};
+
+/// Why an operation has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The call cannot be right; nothing was sent. Change the call.
+    Usage(UsageError),
+    /// The server answered with an error code; nothing was changed.
+    Refused {
+        /// The operation.
+        op: OpCode,
+        /// The server's reason.
+        code: ErrorCode,
+    },
+    /// One operation of a transaction was refused; nothing was changed.
+    Aborted {
+        /// Which operation, counted from 0.
+        index: usize,
+        /// The server's reason.
+        code: ErrorCode,
+    },
+    /// The answer never came.
+    Interrupted {
+        /// The operation.
+        op: OpCode,
+        /// What kept the answer from coming.
+        by: Interruption,
+        /// Whether the operation may have been carried out: read before you repeat a write.
+        outcome: Outcome,
+    },
+    /// No server took us. Check the addresses, then the servers.
+    Unreachable(Unreachable),
+    /// The answer is larger than [`Connector::reply_len_max`](crate::Connector::reply_len_max); it was
+    /// thrown away and the session lives. Raise the limit, or read less.
+    ReplyTooLarge {
+        /// The operation.
+        op: OpCode,
+        /// How large, and how large it may be.
+        size: TooLarge,
+    },
+    /// The server answered with what cannot be read: a defect of the server, or of this crate.
+    Protocol {
+        /// The operation.
+        op: OpCode,
+        /// Where reading failed.
+        error: DecodeError,
+    },
+}
+
+/// What was wrong with a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UsageError {
+    /// The connect string cannot be read.
+    ConnectString(ConnectStringError),
+    /// ZooKeeper does not accept the path.
+    Path {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        error: PathError,
+    },
+    /// The request is larger than [`Connector::request_len_max`](crate::Connector::request_len_max): a
+    /// server with default settings would close the connection.
+    RequestTooLarge(TooLarge),
+    /// The time to live is not between 1 ms and 2^40 - 1 ms.
+    Ttl(Duration),
+    /// An ACL without entries; no server accepts it.
+    EmptyAcl,
+    /// Too many operations wait already.
+    QueueFull {
+        /// How many may wait.
+        limit: usize,
+    },
+}
+
+/// Which servers were tried, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// The last attempt on each server.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One failed attempt to reach a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The server, as `host:port` or with the address that was tried.
+    pub server: String,
+    /// What went wrong.
+    pub why: String,
+}
+
+impl Error {
+    /// The server's error code, where it gave one.
+    #[must_use]
+    pub const fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Refused { code, .. } | Self::Aborted { code, .. } => Some(*code),
+            Self::Usage(_)
+            | Self::Interrupted { .. }
+            | Self::Unreachable(_)
+            | Self::ReplyTooLarge { .. }
+            | Self::Protocol { .. } => None,
+        }
+    }
+
+    /// Whether the operation may have been carried out although there is no result.
+    #[must_use]
+    pub const fn maybe_applied(&self) -> bool {
+        matches!(
+            self,
+            Self::Interrupted { outcome: Outcome::Unknown, .. } | Self::ReplyTooLarge { .. } | Self::Protocol { .. }
+        )
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |op: &OpCode| op.text().unwrap_or("operation");
+        match self {
+            Self::Usage(error) => error.fmt(f),
+            Self::Refused { op, code } => write!(f, "{}: {code}", name(op)),
+            Self::Aborted { index, code } => write!(f, "transaction: operation {index} was refused: {code}"),
+            Self::Interrupted { op, by, outcome } => write!(f, "{}: {by}; {outcome}", name(op)),
+            Self::Unreachable(unreachable) => unreachable.fmt(f),
+            Self::ReplyTooLarge { op, size } => write!(f, "{}: the reply is too large: {size}", name(op)),
+            Self::Protocol { op, error } => write!(f, "{}: the reply cannot be read: {error}", name(op)),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConnectString(error) => write!(f, "the connect string cannot be read: {error}"),
+            Self::Path { path, error } => write!(f, "{path:?} is not a path: {error}"),
+            Self::RequestTooLarge(size) => write!(f, "the request is too large for a server: {size}"),
+            Self::Ttl(ttl) => write!(f, "a time to live of {ttl:?} is not between 1 ms and 2^40 - 1 ms"),
+            Self::EmptyAcl => f.write_str("an ACL needs at least one entry"),
+            Self::QueueFull { limit } => write!(f, "{limit} operations wait already; wait for some of them"),
+        }
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no server could be reached")?;
+        for (i, Attempt { server, why }) in self.attempts.iter().enumerate() {
+            write!(f, "{} {server}: {why}", if i == 0 { ":" } else { ";" })?;
+        }
+        Ok(())
+    }
+}
+
+impl From<UsageError> for Error {
+    fn from(error: UsageError) -> Self {
+        Self::Usage(error)
+    }
+}
+
+impl From<ConnectStringError> for Error {
+    fn from(error: ConnectStringError) -> Self {
+        Self::Usage(UsageError::ConnectString(error))
+    }
+}

@@ -1,0 +1,195 @@
+//! Consumers that run inside the driver's task: from an event to the read it causes without a task switch.
+//!
+//! An [`Inline`] consumer is sans-IO: it is told what happened and asks for requests; it must not block.
+//! `zk-config`'s mirror is one.
+
+use crate::{
+    driver::fanout::{Fanout, Subscriber},
+    driver::ticket::{ConsumerId, InlineOp, Ticket},
+    transaction::{Read, ReadResult, read_results},
+};
+use std::{fmt, net::SocketAddr, time::Duration};
+use tokio::time::Instant;
+use zk_proto::{
+    Bytes, ErrorCode, Op, Session, SessionId, Stat, WatchMode, WatchedEvent, Zxid,
+    frame::TooLarge,
+    jute::decode_from,
+    multi::{MultiReadRequest, MultiResponse},
+    ops,
+    path::Chroot,
+    records::{GetChildren2Response, GetDataRequest, GetDataResponse},
+    session::{EncodedRequest, End},
+};
+
+/// What a consumer calls one of its requests.
+pub type Token = u64;
+
+/// A consumer inside the driver.
+pub trait Inline: Send + 'static {
+    /// Something happened. Order: as the bytes arrived.
+    fn handle(&mut self, input: Input<'_>, requests: &mut Requests<'_>);
+
+    /// Everything that arrived together has been handled: the time to send what belongs together.
+    fn flush(&mut self, requests: &mut Requests<'_>);
+
+    /// When [`flush`](Self::flush) is to be called although nothing arrives.
+    fn poll_timeout(&self) -> Option<Instant>;
+
+    /// The consumer is no longer wanted; the driver forgets it.
+    fn is_done(&self) -> bool;
+}
+
+/// One thing that a consumer is told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// The session's connection changed.
+    State(InlineState),
+    /// A watch of this consumer fired. The path is the client's.
+    Event(&'a WatchedEvent),
+    /// The answer to a request.
+    Answer {
+        /// The consumer's name for the request.
+        token: Token,
+        /// The last transaction that the server had processed: every event up to it came before.
+        zxid: Zxid,
+        /// The answer.
+        answer: Answer,
+    },
+    /// The request was lost with its connection.
+    Interrupted {
+        /// The consumer's name for the request.
+        token: Token,
+    },
+    /// The server is at this transaction, and every event up to it came before.
+    Bookmark(Zxid),
+}
+
+/// What became of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InlineState {
+    /// A server serves us; watches are set again, before any request of this consumer.
+    Connected {
+        /// Which server.
+        server: SocketAddr,
+        /// The session.
+        session: SessionId,
+        /// The negotiated session timeout.
+        timeout: Duration,
+        /// Another session than the last time.
+        new_session: bool,
+    },
+    /// The connection is lost; requests on their way were interrupted.
+    Disconnected,
+    /// The session expired; a new one is being made.
+    Expired,
+    /// Nothing more will come.
+    Ended(End),
+}
+
+/// The answer to a consumer's request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Answer {
+    /// Of [`Requests::watch`]: set.
+    Watching,
+    /// Of [`Requests::get_data`]. The data is a slice of the read buffer: copy what is kept.
+    Data(Bytes, Stat),
+    /// Of [`Requests::get_children`].
+    Children(Vec<String>, Stat),
+    /// Of [`Requests::read_many`].
+    Many(Vec<ReadResult>),
+    /// The request was refused.
+    Refused(Refusal),
+}
+
+/// Why a consumer's request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// By the server.
+    Server(ErrorCode),
+    /// The reply is longer than the client accepts.
+    ReplyTooLarge(TooLarge),
+    /// The request is longer than a server accepts; it was not sent.
+    RequestTooLarge(TooLarge),
+    /// The reply cannot be read.
+    Decode(zk_proto::DecodeError),
+}
+
+/// Where a consumer leaves its requests; they go out in the same write.
+pub struct Requests<'a> {
+    pub(crate) session: &'a mut Session<Ticket>,
+    pub(crate) fanout: &'a mut Fanout,
+    pub(crate) chroot: &'a Chroot,
+    pub(crate) request_len_max: usize,
+    pub(crate) consumer: ConsumerId,
+    pub(crate) now: Duration,
+    /// Requests that could not be encoded: told to the consumer after it returns.
+    pub(crate) refused: &'a mut Vec<(ConsumerId, Token, TooLarge)>,
+}
+
+impl Requests<'_> {
+    /// Watches a path for this consumer; shared with all other watches of the same path and mode.
+    pub fn watch(&mut self, token: Token, path: &str, mode: WatchMode) {
+        let path = self.chroot.to_server(path);
+        self.fanout.subscribe(self.session, self.now, &path, mode, Subscriber::Inline(self.consumer, token));
+    }
+
+    /// Reads data and stat.
+    pub fn get_data(&mut self, token: Token, path: &str) {
+        let request = GetDataRequest { path: self.chroot.to_server(path), watch: false };
+        self.submit::<ops::GetData>(&request, InlineOp::Data, token);
+    }
+
+    /// Reads names of children, and the stat.
+    pub fn get_children(&mut self, token: Token, path: &str) {
+        let request = GetDataRequest { path: self.chroot.to_server(path), watch: false };
+        self.submit::<ops::GetChildren2>(&request, InlineOp::Children, token);
+    }
+
+    /// Reads many things at one zxid; servers before 3.6 answer [`ErrorCode::UNIMPLEMENTED`] and hang up.
+    pub fn read_many<'r>(&mut self, token: Token, reads: impl IntoIterator<Item = Read<'r>>) {
+        let request = MultiReadRequest { ops: reads.into_iter().map(|read| read.to_op(self.chroot)).collect() };
+        self.submit::<ops::MultiRead>(&request, InlineOp::Many, token);
+    }
+
+    /// The time of this turn.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn submit<O: Op>(&mut self, request: &O::Request<'_>, op: InlineOp, token: Token) {
+        match EncodedRequest::new::<O>(request, self.request_len_max) {
+            Ok(encoded) => {
+                let ticket = Ticket::Inline { consumer: self.consumer, token, op };
+                self.session.submit(self.now, encoded, None, ticket);
+            }
+            Err(size) => self.refused.push((self.consumer, token, size)),
+        }
+    }
+}
+
+impl fmt::Debug for Requests<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requests").field("consumer", &self.consumer).finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    /// Reads the answer of an inline request.
+    pub(crate) fn decode(op: InlineOp, body: &Bytes) -> Self {
+        let decoded = match op {
+            InlineOp::Data => {
+                decode_from::<GetDataResponse>(body).map(|reply| Self::Data(reply.data.unwrap_or_default(), reply.stat))
+            }
+            InlineOp::Children => {
+                decode_from::<GetChildren2Response>(body).map(|reply| Self::Children(reply.children, reply.stat))
+            }
+            InlineOp::Many => decode_from::<MultiResponse>(body).and_then(read_results).map(Self::Many),
+        };
+        decoded.unwrap_or_else(|error| Self::Refused(Refusal::Decode(error)))
+    }
+}

@@ -1,0 +1,45 @@
+//! What a client tells about its session.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::time::Instant;
+use zk_proto::{SessionId, session::End};
+
+/// Where a session stands. A channel of it comes from [`Client::state`](crate::Client::state).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionState {
+    /// No session yet, or a new one is being made after an expiry.
+    Connecting {
+        /// The session that expired, if one did: its ephemerals are gone.
+        expired: Option<SessionId>,
+    },
+    /// A server serves us.
+    Connected {
+        /// Which one.
+        server: SocketAddr,
+        /// The session.
+        session: SessionId,
+        /// The negotiated session timeout.
+        timeout: Duration,
+        /// The server serves reads only.
+        read_only: bool,
+    },
+    /// The connection is lost; the session lives on at the servers for a while.
+    Suspended {
+        /// The session.
+        session: SessionId,
+        /// When the session is certainly gone, unless a server takes us before.
+        expires: Instant,
+    },
+    /// Nothing more will come.
+    Ended(End),
+}
+
+impl SessionState {
+    /// Whether a server serves us now.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        matches!(self, Self::Connected { .. })
+    }
+}

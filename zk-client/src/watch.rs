@@ -1,0 +1,177 @@
+//! Watches as streams: a bounded queue between the driver and one consumer.
+//!
+//! Knows nothing of sockets. Invariant: a consumer that does not read costs a bounded queue and nothing
+//! else; what it missed is replaced by one [`WatchItem::Gap`].
+
+use futures_core::Stream;
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+use tokio::sync::Notify;
+use zk_proto::WatchedEvent;
+
+/// Items that a watch's queue holds before it coalesces to a gap.
+pub(crate) const WATCH_QUEUE_LEN_MAX: usize = 1024;
+
+/// What a watch tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WatchItem {
+    /// A znode changed. The path is the client's, below its chroot.
+    Event(WatchedEvent),
+    /// From here on events may be missing: read everything again, after
+    /// [`Resumed`](Self::Resumed) where the reason is a lost connection.
+    Gap(GapReason),
+    /// The watch stands again: every change from now on comes as an event.
+    Resumed {
+        /// The session is a new one: ephemerals of the old one are gone.
+        new_session: bool,
+    },
+}
+
+/// Why events may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapReason {
+    /// The connection was lost. ZooKeeper does not replay what a persistent watch missed.
+    ConnectionLost,
+    /// This consumer did not read in time; the watch itself stands.
+    Overflow,
+}
+
+/// Events of one watch; ends after the session's end. Dropping it removes the watch at the server, when it
+/// was the last one on its path.
+pub struct WatchStream {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) sweep: Arc<Sweep>,
+}
+
+/// Tells the driver that streams were dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Sweep {
+    pub(crate) due: AtomicBool,
+    pub(crate) notify: Notify,
+}
+
+/// The queue of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    dropped: AtomicBool,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    items: VecDeque<WatchItem>,
+    waker: Option<Waker>,
+    ended: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Acquire)
+    }
+
+    /// Adds an item; a full queue is replaced by one gap. Marks of the session are never lost: what
+    /// happened to the connection is told behind the gap.
+    pub(crate) fn push(&self, item: WatchItem) {
+        let mut inner = self.lock();
+        if inner.items.len() >= WATCH_QUEUE_LEN_MAX {
+            let marks: Vec<_> = inner.items.drain(..).filter(|item| !matches!(item, WatchItem::Event(_))).collect();
+            inner.items.push_back(WatchItem::Gap(GapReason::Overflow));
+            // Only how it stands matters: the last mark of the connection.
+            inner.items.extend(marks.into_iter().rfind(|mark| *mark != WatchItem::Gap(GapReason::Overflow)));
+        }
+        inner.items.push_back(item);
+        if let Some(waker) = inner.waker.take() {
+            drop(inner);
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn end(&self) {
+        let mut inner = self.lock();
+        inner.ended = true;
+        if let Some(waker) = inner.waker.take() {
+            drop(inner);
+            waker.wake();
+        }
+    }
+}
+
+impl WatchStream {
+    /// The next item; `None` after the session's end.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<WatchItem> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl Stream for WatchStream {
+    type Item = WatchItem;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<WatchItem>> {
+        let mut inner = self.queue.lock();
+        if let Some(item) = inner.items.pop_front() {
+            return Poll::Ready(Some(item));
+        }
+        if inner.ended {
+            return Poll::Ready(None);
+        }
+        inner.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for WatchStream {
+    fn drop(&mut self) {
+        self.queue.dropped.store(true, Ordering::Release);
+        self.sweep.due.store(true, Ordering::Release);
+        self.sweep.notify.notify_one();
+    }
+}
+
+impl fmt::Debug for WatchStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchStream").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // goal: W1
+    #[test]
+    fn a_stopped_consumer_costs_one_queue_and_sees_one_gap() {
+        let queue = Queue::default();
+        let event = WatchItem::Event(WatchedEvent {
+            event_type: zk_proto::EventType::NODE_CREATED,
+            state: zk_proto::watch::KeeperState::SYNC_CONNECTED,
+            path: "/a".into(),
+            zxid: zk_proto::Zxid(1),
+        });
+        queue.push(WatchItem::Gap(GapReason::ConnectionLost));
+        queue.push(WatchItem::Resumed { new_session: true });
+        for _ in 0..1_000_000 {
+            queue.push(event.clone());
+        }
+        let items: Vec<_> = queue.lock().items.drain(..).collect();
+        assert!(items.len() <= WATCH_QUEUE_LEN_MAX);
+        assert_eq!(items[0], WatchItem::Gap(GapReason::Overflow));
+        assert_eq!(items[1], WatchItem::Resumed { new_session: true });
+        assert!(items[2..].iter().all(|item| *item == event));
+    }
+}

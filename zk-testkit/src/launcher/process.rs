@@ -1,0 +1,141 @@
+//! One Java process on a leash: it ends when we say so, when its handle is dropped, and when our own process ends
+//! in whatever way.
+//!
+//! Must not know that the process is a ZooKeeper server.
+//!
+//! Java is the child of a small shell script (`process/leash.sh`), whose standard input is a pipe that only we hold.
+//! The kernel closes it when we die, and the script then kills Java. Signals go to Java's own pid.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::sleep;
+
+const LEASH: &str = include_str!("process/leash.sh");
+
+/// Between looks whether the process has ended.
+const EXIT_POLL: Duration = Duration::from_millis(2);
+/// A drop waits this long for a killed process to be gone; only a hanging disk lets it take that long.
+const DROP_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// A running Java, or one that ended and was not noticed yet.
+#[derive(Debug)]
+pub(super) struct Process {
+    java: Pid,
+    /// Ends as soon as Java does, with its exit code.
+    script: Mutex<Child>,
+    /// Closed by the drop, after Java is dead.
+    _leash: ChildStdin,
+}
+
+impl Process {
+    /// Starts `program`; what it prints is appended to the file `log`.
+    pub(super) async fn spawn(program: PathBuf, args: Vec<OsString>, log: PathBuf) -> io::Result<Self> {
+        let spawned = tokio::task::spawn_blocking(move || Self::spawn_blocking(&program, &args, &log));
+        spawned.await.map_err(io::Error::other)?
+    }
+
+    fn spawn_blocking(program: &Path, args: &[OsString], log: &Path) -> io::Result<Self> {
+        let mut script = Command::new("sh")
+            .args(["-c", LEASH, "leash"])
+            .arg(log)
+            .arg(program)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0) // so that Ctrl-C in a terminal ends the test only, and the leash does the rest
+            .spawn()?;
+        let no_pipe = || io::Error::other("no pipe to the shell");
+        let leash = script.stdin.take().ok_or_else(no_pipe)?;
+        let mut line = String::new();
+        BufReader::new(script.stdout.take().ok_or_else(no_pipe)?).read_line(&mut line)?;
+        match line.trim().parse().ok().and_then(Pid::from_raw) {
+            Some(java) => Ok(Self { java, script: Mutex::new(script), _leash: leash }),
+            None => Err(io::Error::other(format!("the shell said {line:?} instead of a pid"))),
+        }
+    }
+
+    /// Java's pid, not the script's.
+    pub(super) fn pid(&self) -> u32 {
+        self.java.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// How Java ended, once it has.
+    pub(super) fn ended(&self) -> Option<ExitStatus> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok().flatten()
+    }
+
+    /// Sends a signal, unless the process has ended already: its pid may be another's now.
+    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
+        match self.ended() {
+            None => Ok(kill_process(self.java, signal)?),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the process has ended; false if it has not within the limit.
+    pub(super) async fn wait(&self, limit: Duration) -> bool {
+        let begin = Instant::now();
+        while self.ended().is_none() {
+            if begin.elapsed() > limit {
+                return false;
+            }
+            sleep(EXIT_POLL).await;
+        }
+        true
+    }
+}
+
+impl Drop for Process {
+    /// Blocks until the process is gone, a few milliseconds: its folder is removed next.
+    fn drop(&mut self) {
+        let _ = self.signal(Signal::KILL); // fails only if it is gone
+        let begin = Instant::now();
+        while self.ended().is_none() && begin.elapsed() < DROP_WAIT_MAX {
+            thread::sleep(EXIT_POLL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn sleeper() -> Process {
+        let log = PathBuf::from("/dev/null");
+        Process::spawn("sleep".into(), vec!["1000".into()], log).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_pid_is_the_programs_own() {
+        let process = sleeper().await;
+        kill_process(process.java, Signal::KILL).unwrap();
+        assert!(process.wait(Duration::from_secs(10)).await);
+        assert_eq!(process.ended().unwrap().code(), Some(128 + 9));
+    }
+
+    #[tokio::test]
+    async fn the_exit_code_is_the_programs_own() {
+        let process =
+            Process::spawn("sh".into(), vec!["-c".into(), "exit 7".into()], "/dev/null".into()).await.unwrap();
+        assert!(process.wait(Duration::from_secs(10)).await);
+        assert_eq!(process.ended().unwrap().code(), Some(7));
+    }
+
+    #[tokio::test]
+    async fn a_drop_ends_it_also_when_it_is_stopped() {
+        let process = sleeper().await;
+        let pid = process.java;
+        process.signal(Signal::STOP).unwrap();
+        drop(process);
+        assert!(rustix::process::test_kill_process(pid).is_err());
+    }
+}
