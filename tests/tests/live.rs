@@ -3,3 +3,7 @@
 
 #[path = "live/launcher.rs"]
 mod launcher;
+#[path = "live/mirror.rs"]
+mod mirror;
+#[path = "live/scene.rs"]
+mod scene;

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, mpsc::error::TrySendError, oneshot, watch};
 use zk_proto::{
     Op, OpCode, SessionId, WatchMode,
     path::{self, Chroot},
-    session::{EncodedRequest, Interruption, Outcome},
+    session::{EncodedRequest, Outcome},
 };
 
 mod read;
@@ -181,14 +181,7 @@ impl Client {
     }
 
     fn closed(&self, op: OpCode, outcome: Outcome) -> Error {
-        let by = match *self.shared.state.borrow() {
-            SessionState::Ended(zk_proto::session::End::Expired) => Interruption::SessionExpired,
-            SessionState::Ended(zk_proto::session::End::AuthFailed(_)) => Interruption::AuthFailed,
-            SessionState::Connecting { .. }
-            | SessionState::Connected { .. }
-            | SessionState::Suspended { .. }
-            | SessionState::Ended(_) => Interruption::Closed,
-        };
+        let by = self.shared.state.borrow().interruption();
         Error::Interrupted { op, by, outcome }
     }
 }

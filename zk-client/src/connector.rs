@@ -15,7 +15,7 @@ use tokio::{
 };
 use zk_proto::{
     OpCode, SessionConfig, Zxid, frame,
-    session::{Credentials, End, Interruption, Outcome},
+    session::{Credentials, Outcome},
 };
 
 /// Operations that may wait for the driver.
@@ -195,11 +195,7 @@ async fn established(
         match *state.borrow_and_update() {
             SessionState::Connected { .. } => return Ok(()),
             SessionState::Ended(end) => {
-                let by = match end {
-                    End::AuthFailed(_) => Interruption::AuthFailed,
-                    End::Expired => Interruption::SessionExpired,
-                    _ => Interruption::Closed,
-                };
+                let by = end.interruption();
                 return Err(Error::Interrupted { op: OpCode::CREATE_SESSION, by, outcome: Outcome::NotSent });
             }
             SessionState::Connecting { .. } | SessionState::Suspended { .. } => {}

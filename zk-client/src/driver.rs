@@ -336,7 +336,7 @@ impl Driver {
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
             if let Command::Submit(_, answer) | Command::AddAuth { answer, .. } = command {
-                let (by, outcome) = (dispatch::interruption(&self.state.borrow()), zk_proto::session::Outcome::NotSent);
+                let (by, outcome) = (self.state.borrow().interruption(), zk_proto::session::Outcome::NotSent);
                 drop(answer.send(Outcomes::Interrupted { by, outcome }));
             }
         }

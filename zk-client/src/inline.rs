@@ -41,7 +41,6 @@ pub trait Inline: Send + 'static {
 
 /// One thing that a consumer is told.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Input<'a> {
     /// The session's connection changed.
     State(InlineState),
@@ -67,7 +66,6 @@ pub enum Input<'a> {
 
 /// What became of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum InlineState {
     /// A server serves us; watches are set again, before any request of this consumer.
     Connected {
@@ -90,7 +88,6 @@ pub enum InlineState {
 
 /// The answer to a consumer's request.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Answer {
     /// Of [`Requests::watch`]: set.
     Watching,
@@ -106,7 +103,6 @@ pub enum Answer {
 
 /// Why a consumer's request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Refusal {
     /// By the server.
     Server(ErrorCode),

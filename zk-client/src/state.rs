@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::Instant;
-use zk_proto::{SessionId, session::End};
+use zk_proto::{
+    SessionId,
+    session::{End, Interruption},
+};
 
 /// Where a session stands. A channel of it comes from [`Client::state`](crate::Client::state).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,5 +44,13 @@ impl SessionState {
     #[must_use]
     pub const fn is_connected(&self) -> bool {
         matches!(self, Self::Connected { .. })
+    }
+
+    /// What operations are told that the driver no longer takes.
+    pub(crate) const fn interruption(&self) -> Interruption {
+        match self {
+            Self::Ended(end) => end.interruption(),
+            Self::Connecting { .. } | Self::Connected { .. } | Self::Suspended { .. } => Interruption::Closed,
+        }
     }
 }

@@ -1,1 +1,56 @@
-//! Live configuration from ZooKeeper (being written).
+//! A live copy of a ZooKeeper subtree: exact when live, openly stale when not.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use zk_client::Client;
+//! use zk_config::{Mirror, Update};
+//!
+//! let client = Client::connect("zk1:2181,zk2:2181,zk3:2181").await?;
+//! let config = Mirror::start(&client, "/config/app")?;
+//! config.ready().await?;
+//!
+//! // Reading takes no lock and never waits.
+//! let snapshot = config.snapshot();
+//! if let Some(limits) = snapshot.get("/config/app/limits") {
+//!     println!("{:?}, as of {}", limits.data, snapshot.revision());
+//! }
+//!
+//! // Every change, with old and new value; what may have been missed is said, not hidden.
+//! let (_snapshot, mut changes) = config.subscribe();
+//! while let Some(update) = changes.next().await {
+//!     match update {
+//!         Update::Changes(batch) => println!("{} changes at {}", batch.changes.len(), batch.revision),
+//!         Update::Gap(reason) => println!("stale from here: {reason:?}"),
+//!         Update::Resynced { revision } => println!("exact again, as of {revision}"),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is promised
+//!
+//! - A [`Snapshot`] that [is exact](Snapshot::is_exact) equals the server's subtree at one transaction,
+//!   its [revision](Snapshot::revision): never half a transaction, never an effect without its causes.
+//! - Snapshots never go back, over lost connections, other servers and new sessions.
+//! - After a lost connection every znode is compared by `czxid`, `mzxid` and `pzxid`: a znode that was
+//!   deleted and created again is seen although its `version` is the old one.
+//! - [`Status::live`] is false whenever changes might be unknown. Old values stay readable.
+//!
+//! ZooKeeper tells no watch of a changed ACL, and tells nothing of znodes that this client may not read:
+//! those are listed in [`Snapshot::hidden`], as of the last resynchronisation.
+
+mod changes;
+mod driver;
+mod machine;
+mod mirror;
+mod snapshot;
+mod status;
+
+pub use changes::{Batch, Change, Changes, GapReason, Update};
+pub use mirror::{BarrierError, Mirror};
+pub use snapshot::{Node, Snapshot};
+pub use status::{Hidden, MirrorError, Status};
+
+pub use zk_client::{Bytes, ErrorCode, Stat, Zxid};

@@ -346,12 +346,7 @@ impl<T> Session<T> {
     }
 
     fn refuses(&self) -> Option<Interruption> {
-        match self.ended {
-            Some(End::Expired) => Some(Interruption::SessionExpired),
-            Some(End::AuthFailed(_)) => Some(Interruption::AuthFailed),
-            Some(End::Closed) => Some(Interruption::Closed),
-            None => self.closing.then_some(Interruption::Closed),
-        }
+        self.ended.map(End::interruption).or(self.closing.then_some(Interruption::Closed))
     }
 }
 

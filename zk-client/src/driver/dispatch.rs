@@ -12,20 +12,8 @@ use crate::{
 use tokio::time::Instant;
 use zk_proto::{
     Bytes, ErrorCode, Zxid,
-    session::{End, Established, Event, Interruption, Loss, Outcome, ReplyFailure},
+    session::{Established, Event, Interruption, Loss, Outcome, ReplyFailure},
 };
-
-/// What an ended session says to those who still ask.
-pub(crate) const fn interruption(state: &SessionState) -> Interruption {
-    match state {
-        SessionState::Ended(End::Expired) => Interruption::SessionExpired,
-        SessionState::Ended(End::AuthFailed(_)) => Interruption::AuthFailed,
-        SessionState::Connecting { .. }
-        | SessionState::Connected { .. }
-        | SessionState::Suspended { .. }
-        | SessionState::Ended(_) => Interruption::Closed,
-    }
-}
 
 impl Driver {
     /// Hands out everything that the last turn brought, and everything that comes of that.
@@ -88,11 +76,7 @@ impl Driver {
                 }
                 self.meant = meant;
             }
-            Event::Bookmark(zxid) => {
-                for id in 0..self.consumers.len() {
-                    self.tell(ConsumerId(id), Input::Bookmark(zxid));
-                }
-            }
+            Event::Bookmark(zxid) => self.bookmark(zxid),
             Event::Ended(end) => {
                 tracing::info!(%end, "session ended");
                 self.ended = true;
@@ -100,6 +84,15 @@ impl Driver {
                 self.state.send_replace(SessionState::Ended(end));
                 self.fanout.ended(end);
                 self.tell_all(InlineState::Ended(end));
+            }
+        }
+    }
+
+    /// Every reply says how far the server is, whoever asked.
+    fn bookmark(&mut self, zxid: Zxid) {
+        if zxid.is_some() {
+            for id in 0..self.consumers.len() {
+                self.tell(ConsumerId(id), Input::Bookmark(zxid));
             }
         }
     }
@@ -135,8 +128,11 @@ impl Driver {
     fn reply(&mut self, ticket: Ticket, zxid: Zxid, result: Result<Bytes, ReplyFailure>) {
         let now = self.now();
         match ticket {
-            // Nobody waits: the future was dropped, and with it the answer.
-            Ticket::Call(answer) => drop(answer.send(Outcomes::Reply { zxid, result })),
+            Ticket::Call(answer) => {
+                self.bookmark(zxid);
+                // When nobody waits, the future was dropped, and with it the answer.
+                drop(answer.send(Outcomes::Reply { zxid, result }));
+            }
             Ticket::Inline { consumer, token, op } => {
                 let answer = match result {
                     Ok(body) => Answer::decode(op, &body),

@@ -15,7 +15,7 @@ use zk_proto::{
     ErrorCode, OpCode, Session, WatchMode, WatchedEvent, ops,
     path::{self, Chroot},
     records::{AddWatchRequest, WatchesRequest},
-    session::{Change, EncodedRequest, End, Interruption, Outcome, WatchKind},
+    session::{Change, EncodedRequest, End, Outcome, WatchKind},
     watch::WatcherType,
 };
 
@@ -188,11 +188,7 @@ impl Fanout {
 
     /// The session is over.
     pub(crate) fn ended(&mut self, end: End) {
-        let by = match end {
-            End::Expired => Interruption::SessionExpired,
-            End::AuthFailed(_) => Interruption::AuthFailed,
-            _ => Interruption::Closed,
-        };
+        let by = end.interruption();
         for subscriber in self.all().flat_map(|group| &mut group.subscribers) {
             if let Subscriber::Stream { queue, ready } = subscriber {
                 if let Some(ready) = ready.take() {

@@ -204,6 +204,18 @@ impl fmt::Display for Loss {
     }
 }
 
+impl End {
+    /// What requests are told that come too late, or were on their way.
+    #[must_use]
+    pub const fn interruption(self) -> Interruption {
+        match self {
+            Self::Closed => Interruption::Closed,
+            Self::Expired => Interruption::SessionExpired,
+            Self::AuthFailed(_) => Interruption::AuthFailed,
+        }
+    }
+}
+
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,0 +1,213 @@
+//! The stream of changes: what subscribers see.
+//!
+//! Invariant: folding the changes over the snapshot that came with the subscription always gives the
+//! mirror's snapshot, and what was not told one by one is announced by a gap.
+
+use crate::{
+    mirror::Shared,
+    snapshot::{Node, Nodes, Snapshot},
+};
+use futures_core::Stream;
+use imbl::ordmap::DiffItem;
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll},
+};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use zk_client::Zxid;
+
+/// Updates that a subscriber may be behind before they coalesce to a gap and a difference.
+pub(crate) const UPDATES_MAX: usize = 1024;
+
+/// What a subscriber is told.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Update {
+    /// The snapshot changed.
+    Changes(Arc<Batch>),
+    /// From here on changes may be missed; those that were are told before [`Resynced`](Self::Resynced).
+    Gap(GapReason),
+    /// The gap is closed: the changes so far lead to exactly this revision.
+    Resynced {
+        /// The transaction that the snapshot stands for.
+        revision: Zxid,
+    },
+}
+
+/// Why changes are not told one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapReason {
+    /// The first load is not complete yet.
+    NotLoaded,
+    /// The connection was lost; the snapshot is stale until [`Update::Resynced`].
+    ConnectionLost,
+    /// The session expired, too.
+    SessionExpired,
+    /// This subscriber was too slow; the mirror itself missed nothing.
+    Overflow,
+}
+
+/// Changes that became visible together.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The transaction that the snapshot stands for since.
+    pub revision: Zxid,
+    /// Whether the snapshot since equals the server's subtree at that revision.
+    pub exact: bool,
+    /// By path; a path occurs once.
+    pub changes: Vec<Change>,
+}
+
+/// One znode before and after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The znode's path, as the client sees it.
+    pub path: Arc<str>,
+    /// Before; `None` if it was not there.
+    pub old: Option<Arc<Node>>,
+    /// After; `None` if it is gone.
+    pub new: Option<Arc<Node>>,
+}
+
+impl Change {
+    /// Whether only metadata changed that is not the znode's own doing: children came or went, or the ACL
+    /// was set.
+    #[must_use]
+    pub fn is_stat_only(&self) -> bool {
+        matches!((&self.old, &self.new), (Some(old), Some(new)) if old.stat.same_value(&new.stat))
+    }
+
+    /// Whether the znode was deleted and created again since.
+    #[must_use]
+    pub fn is_recreated(&self) -> bool {
+        matches!((&self.old, &self.new), (Some(old), Some(new)) if old.stat.czxid != new.stat.czxid)
+    }
+}
+
+/// One update and the snapshot that it leads to.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) update: Update,
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+/// The changes behind a snapshot; ends when the mirror is dropped or its session ends.
+pub struct Changes {
+    seen: Arc<Snapshot>,
+    updates: Option<Receiver<Arc<Item>>>,
+    ready: VecDeque<Update>,
+    shared: Weak<Shared>,
+    receiving: Option<Receiving>,
+}
+
+type Received = (Result<Arc<Item>, RecvError>, Receiver<Arc<Item>>);
+type Receiving = Pin<Box<dyn Future<Output = Received> + Send>>;
+
+impl Changes {
+    pub(crate) fn new(seen: Arc<Snapshot>, updates: Receiver<Arc<Item>>, shared: Weak<Shared>) -> Self {
+        let gap = match (seen.live, seen.seq) {
+            (true, _) => None,
+            (false, 0) => Some(Update::Gap(GapReason::NotLoaded)),
+            (false, _) => Some(Update::Gap(GapReason::ConnectionLost)),
+        };
+        let ready = gap.into_iter().collect();
+        Self { seen, updates: Some(updates), ready, shared, receiving: None }
+    }
+
+    /// The next update; `None` when no more will come.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Update> {
+        loop {
+            if let Some(update) = self.ready.pop_front() {
+                return Some(update);
+            }
+            // A stream poll may have left a wait behind.
+            let received = match &mut self.receiving {
+                Some(receiving) => {
+                    let (received, updates) = receiving.await;
+                    self.receiving = None;
+                    self.updates = Some(updates);
+                    received
+                }
+                None => self.updates.as_mut()?.recv().await,
+            };
+            self.take(received);
+        }
+    }
+
+    fn take(&mut self, received: Result<Arc<Item>, RecvError>) {
+        match received {
+            // Part of the snapshot already.
+            Ok(item) if item.snapshot.seq <= self.seen.seq => {}
+            Ok(item) => {
+                self.seen = item.snapshot.clone();
+                self.ready.push_back(item.update.clone());
+            }
+            Err(RecvError::Lagged(_)) => self.catch_up(),
+            Err(RecvError::Closed) => self.updates = None,
+        }
+    }
+
+    /// Too slow: what was overwritten is replaced by the difference to the current snapshot.
+    fn catch_up(&mut self) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let current = shared.snapshot.load_full();
+        self.ready.push_back(Update::Gap(GapReason::Overflow));
+        let changes = diff(&self.seen.nodes, &current.nodes);
+        let (revision, exact, live) = (current.revision, current.exact, current.live);
+        if !changes.is_empty() {
+            self.ready.push_back(Update::Changes(Arc::new(Batch { revision, exact, changes })));
+        }
+        self.ready.push_back(if live { Update::Resynced { revision } } else { Update::Gap(GapReason::ConnectionLost) });
+        self.seen = current;
+    }
+}
+
+impl Stream for Changes {
+    type Item = Update;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Update>> {
+        loop {
+            if let Some(update) = self.ready.pop_front() {
+                return Poll::Ready(Some(update));
+            }
+            if self.receiving.is_none() {
+                let Some(mut updates) = self.updates.take() else { return Poll::Ready(None) };
+                self.receiving = Some(Box::pin(async move {
+                    let received = updates.recv().await;
+                    (received, updates)
+                }));
+            }
+            let Some(receiving) = &mut self.receiving else { return Poll::Ready(None) };
+            let (received, updates) = std::task::ready!(receiving.as_mut().poll(cx));
+            self.receiving = None;
+            self.updates = Some(updates);
+            self.take(received);
+        }
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes").field("revision", &self.seen.revision).finish_non_exhaustive()
+    }
+}
+
+/// What leads from one map to another; skips what both share.
+pub(crate) fn diff(old: &Nodes, new: &Nodes) -> Vec<Change> {
+    let change = |path: &Arc<str>, old, new| Change { path: path.clone(), old, new };
+    old.diff(new)
+        .filter_map(|item| match item {
+            DiffItem::Add(path, node) => Some(change(path, None, Some(node.clone()))),
+            DiffItem::Remove(path, node) => Some(change(path, Some(node.clone()), None)),
+            DiffItem::Update { old: (path, old), new: (_, new) } => {
+                (old != new).then(|| change(path, Some(old.clone()), Some(new.clone())))
+            }
+        })
+        .collect()
+}

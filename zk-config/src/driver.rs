@@ -1,0 +1,120 @@
+//! The mirror inside the client's driver: the only file here that asks the client for anything.
+
+use crate::{
+    changes::{Batch, Item, Update},
+    machine::{Fetch, Kind, Machine, Output, Reads},
+    mirror::Shared,
+    status::MirrorError,
+};
+use std::sync::{Arc, atomic::Ordering};
+use tokio::time::Instant;
+use zk_client::{Answer, Inline, InlineState, Input, Read, Refusal, Requests, Token, WatchMode};
+
+/// The watch's token; reads count from 1.
+const WATCH: Token = 0;
+
+/// A mirror as the client's driver sees it.
+pub(crate) struct Driven {
+    machine: Machine,
+    shared: Arc<Shared>,
+}
+
+impl Driven {
+    pub(crate) const fn new(machine: Machine, shared: Arc<Shared>) -> Self {
+        Self { machine, shared }
+    }
+
+    /// Hands new snapshots and marks to readers: first the snapshot, then what is told of it.
+    fn publish(&mut self) {
+        for output in self.machine.take_outputs() {
+            let (snapshot, update) = match output {
+                Output::Snapshot { snapshot, changes } => {
+                    let (revision, exact) = (snapshot.revision, snapshot.exact);
+                    (snapshot, Update::Changes(Arc::new(Batch { revision, exact, changes })))
+                }
+                Output::Gap(snapshot, reason) => {
+                    tracing::info!(root = %snapshot.root, revision = %snapshot.revision, ?reason, "mirror is stale");
+                    (snapshot, Update::Gap(reason))
+                }
+                Output::Resynced(snapshot) => {
+                    let revision = snapshot.revision;
+                    tracing::info!(root = %snapshot.root, %revision, nodes = snapshot.len(), "mirror is live");
+                    (snapshot, Update::Resynced { revision })
+                }
+            };
+            self.shared.snapshot.store(snapshot.clone());
+            // An error says that nobody listens.
+            drop(self.shared.updates.send(Arc::new(Item { update, snapshot })));
+        }
+        self.shared.status.send_if_modified(|status| {
+            let changed = status != self.machine.status();
+            if changed {
+                status.clone_from(self.machine.status());
+            }
+            changed
+        });
+    }
+
+    fn state(&mut self, state: InlineState, requests: &mut Requests<'_>) {
+        match state {
+            InlineState::Connected { .. } if self.machine.connected(requests.now()) => {
+                requests.watch(WATCH, &self.shared.root, WatchMode::PERSISTENT_RECURSIVE);
+            }
+            InlineState::Connected { .. } => {}
+            InlineState::Disconnected => self.machine.disconnected(),
+            InlineState::Expired => self.machine.expired(),
+            InlineState::Ended(end) => self.machine.ended(end),
+        }
+    }
+}
+
+impl Inline for Driven {
+    fn handle(&mut self, input: Input<'_>, requests: &mut Requests<'_>) {
+        match input {
+            Input::State(state) => self.state(state, requests),
+            Input::Event(event) => return self.machine.event(requests.now(), event),
+            Input::Answer { token: WATCH, answer, .. } => {
+                let result = match answer {
+                    Answer::Refused(Refusal::Server(code)) => Err(code),
+                    Answer::Refused(_)
+                    | Answer::Watching
+                    | Answer::Data(..)
+                    | Answer::Children(..)
+                    | Answer::Many(_) => Ok(()),
+                };
+                self.machine.watch_answered(requests.now(), result);
+            }
+            Input::Answer { token, zxid, answer } => self.machine.answered(requests.now(), token, zxid, answer),
+            Input::Bookmark(zxid) => self.machine.bookmark(requests.now(), zxid),
+            // The machine takes all its requests back when the connection is lost.
+            Input::Interrupted { .. } => return,
+        }
+        self.publish();
+    }
+
+    fn flush(&mut self, requests: &mut Requests<'_>) {
+        while let Some(reads) = self.machine.next_reads() {
+            match &reads {
+                Reads::One(token, Fetch { path, kind: Kind::Data }) => requests.get_data(*token, path),
+                Reads::One(token, Fetch { path, kind: Kind::Children }) => requests.get_children(*token, path),
+                Reads::Many(token, fetches) => requests.read_many(*token, fetches.iter().map(read)),
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    fn is_done(&self) -> bool {
+        self.shared.dropped.load(Ordering::Acquire)
+            || matches!(self.machine.status().failure, Some(MirrorError::Watch(_)))
+    }
+}
+
+fn read(fetch: &Fetch) -> Read<'_> {
+    match fetch.kind {
+        Kind::Data => Read::Data(&fetch.path),
+        Kind::Children => Read::Children(&fetch.path),
+    }
+}

@@ -1,0 +1,335 @@
+//! The mirror's algorithm, sans-IO: events and answers in, reads and snapshots out.
+//!
+//! Knows nothing of sockets, tasks or channels. The rules it stands on (design: "the mirror"):
+//!
+//! 1. The recursive watch is set before the first read, and before every resynchronisation. So every change
+//!    after that comes as an event, and everything before it is found by reading.
+//! 2. On one connection an event arrives before any answer that could show its change. So an answer with
+//!    the header zxid Z that leaves nothing unread makes the copy equal to the server's subtree at Z: a cut.
+//!    Nothing is published anywhere else, so nobody sees half a transaction.
+//! 3. What is unread stays unread until an answer *on the current connection* clears it: the list of it
+//!    survives a lost connection.
+//! 4. Values are compared by `czxid` and `mzxid`, lists of children by `pzxid`; never by version.
+
+use crate::{
+    changes::{Change, GapReason},
+    snapshot::{Node, Nodes, Snapshot, prefix_of},
+    status::{Hidden, MirrorError, Status},
+};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc, time::Duration};
+use tokio::time::Instant;
+use zk_client::{End, ErrorCode, EventType, Stat, WatchedEvent, Zxid, path};
+
+mod answers;
+mod wants;
+
+use wants::Wants;
+pub(crate) use wants::{Fetch, Kind, Reads};
+
+/// How long changes are held back in the hope of a cut, while the tree never comes to rest.
+pub(crate) const HOLD_MAX: Duration = Duration::from_millis(100);
+
+/// Where the mirror stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No connection.
+    Down,
+    /// Connected, but the watch does not stand yet.
+    Arming,
+    /// The watch stands; everything is being read and compared.
+    Syncing,
+    /// Every change comes as an event.
+    Live,
+}
+
+/// What is to be told to readers.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// A new snapshot. The changes that lead to it are there when they were asked for.
+    Snapshot { snapshot: Arc<Snapshot>, changes: Vec<Change> },
+    /// The current snapshot may be behind from here on.
+    Gap(Arc<Snapshot>, GapReason),
+    /// The current snapshot is exact again.
+    Resynced(Arc<Snapshot>),
+}
+
+/// The mirror's state; see the module.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    root: Arc<str>,
+    phase: Phase,
+    /// Whether the watch was ever answered; the client sets it again by itself after that.
+    armed: bool,
+    nodes: Nodes,
+    hidden: BTreeMap<Arc<str>, Hidden>,
+    wants: Wants,
+    /// Paths changed since the last snapshot, with what they were then.
+    touched: BTreeMap<Arc<str>, Option<Arc<Node>>>,
+    hidden_touched: bool,
+    /// Since when something is unread.
+    unrest_since: Option<Instant>,
+    snapshot: Arc<Snapshot>,
+    status: Status,
+    outputs: Vec<Output>,
+}
+
+impl Machine {
+    pub(crate) fn new(root: Arc<str>, snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            root,
+            phase: Phase::Down,
+            armed: false,
+            nodes: Nodes::new(),
+            hidden: BTreeMap::new(),
+            wants: Wants::default(),
+            touched: BTreeMap::new(),
+            hidden_touched: false,
+            unrest_since: None,
+            snapshot,
+            status: Status::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    pub(crate) const fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// A server serves us. Answers whether the watch must be asked for.
+    pub(crate) fn connected(&mut self, now: Instant) -> bool {
+        if self.armed {
+            self.start_sync(now);
+            return false;
+        }
+        let ask = self.phase == Phase::Down && !self.wants.watch_asked;
+        self.wants.watch_asked = true;
+        self.phase = Phase::Arming;
+        ask
+    }
+
+    /// The watch stands, or was refused.
+    pub(crate) fn watch_answered(&mut self, now: Instant, result: Result<(), ErrorCode>) {
+        match result {
+            Ok(()) if !self.armed => {
+                self.armed = true;
+                if self.phase == Phase::Arming {
+                    self.start_sync(now);
+                }
+            }
+            Ok(()) => {}
+            Err(code) => self.status.failure = Some(MirrorError::Watch(code)),
+        }
+    }
+
+    /// The connection is gone; what was on its way is unread.
+    pub(crate) fn disconnected(&mut self) {
+        self.wants.connection_lost();
+        self.unrest_since = None;
+        if self.phase == Phase::Down {
+            return;
+        }
+        self.phase = Phase::Down;
+        if self.status.live {
+            self.gap(GapReason::ConnectionLost);
+        }
+    }
+
+    /// The session is gone; a new one is being made.
+    pub(crate) fn expired(&mut self) {
+        if self.status.ready {
+            self.gap(GapReason::SessionExpired);
+        }
+    }
+
+    pub(crate) fn ended(&mut self, end: End) {
+        self.disconnected();
+        self.status.failure = Some(MirrorError::Ended(end));
+    }
+
+    fn gap(&mut self, reason: GapReason) {
+        self.status.live = false;
+        self.status.gaps += 1;
+        let stale = Snapshot { live: false, seq: self.snapshot.seq + 1, ..(*self.snapshot).clone() };
+        self.snapshot = Arc::new(stale);
+        self.outputs.push(Output::Gap(self.snapshot.clone(), reason));
+    }
+
+    /// Everything known is read again, and compared.
+    fn start_sync(&mut self, now: Instant) {
+        self.phase = Phase::Syncing;
+        self.status.resyncs += 1;
+        self.hidden_touched |= !self.hidden.is_empty();
+        for path in std::mem::take(&mut self.hidden).into_keys() {
+            self.wants.want(path, Kind::Data, Zxid::NONE);
+        }
+        for path in self.nodes.keys() {
+            self.wants.want(path.clone(), Kind::Data, Zxid::NONE);
+        }
+        self.wants.want(self.root.clone(), Kind::Data, Zxid::NONE);
+        self.unrest_since = Some(now);
+    }
+
+    /// A watched change.
+    pub(crate) fn event(&mut self, now: Instant, event: &WatchedEvent) {
+        let path = self.known(&event.path);
+        match event.event_type {
+            EventType::NODE_DATA_CHANGED => {}
+            EventType::NODE_CREATED => self.want_parent(&path, event.zxid),
+            EventType::NODE_DELETED => {
+                self.remove(&path);
+                self.want_parent(&path, event.zxid);
+                if path != self.root {
+                    return self.restless(now);
+                }
+                // No parent to read: the answer "no such znode" is the cut.
+            }
+            // Made up by a newer server: find out by reading.
+            _ => self.wants.want(path.clone(), Kind::Children, event.zxid),
+        }
+        self.wants.want(path, Kind::Data, event.zxid);
+        self.restless(now);
+    }
+
+    fn restless(&mut self, now: Instant) {
+        self.unrest_since.get_or_insert(now);
+    }
+
+    /// The path as the mirror holds it already, so that a known znode's event allocates no path.
+    fn known(&self, path: &str) -> Arc<str> {
+        self.nodes.get_key_value(path).map_or_else(|| Arc::from(path), |(known, _)| known.clone())
+    }
+
+    /// A child came or went: the parent's stat changed, and no event says so.
+    fn want_parent(&mut self, child: &str, zxid: Zxid) {
+        if child != &*self.root
+            && let Some(parent) = path::parent(child)
+        {
+            let parent = self.known(parent);
+            self.wants.want(parent, Kind::Data, zxid);
+        }
+    }
+
+    /// Takes a znode and everything below out of the copy; nothing of it need be read any more.
+    fn remove(&mut self, path: &Arc<str>) {
+        self.forget(path);
+        let prefix = prefix_of(path);
+        let below: Vec<Arc<str>> = self
+            .nodes
+            .range::<_, str>((Bound::Excluded(prefix.as_str()), Bound::Unbounded))
+            .map(|(path, _)| path.clone())
+            .take_while(|path| path.starts_with(&prefix))
+            .collect();
+        for path in &below {
+            self.forget(path);
+        }
+        self.wants.drop_below(path, &prefix);
+        let hidden = self.hidden.len();
+        self.hidden.retain(|hidden, _| hidden != path && !hidden.starts_with(&prefix));
+        self.hidden_touched |= hidden != self.hidden.len();
+    }
+
+    fn forget(&mut self, path: &Arc<str>) {
+        if let Some(old) = self.nodes.remove(&**path) {
+            self.touched.entry(path.clone()).or_insert(Some(old));
+        }
+    }
+
+    fn set(&mut self, path: &Arc<str>, node: Node) {
+        let old = self.nodes.insert(path.clone(), Arc::new(node));
+        self.touched.entry(path.clone()).or_insert(old);
+        if self.hidden.remove(path).is_some() {
+            self.hidden_touched = true;
+        }
+    }
+
+    fn hide(&mut self, path: &Arc<str>, why: Hidden) {
+        self.forget(path);
+        self.hidden_touched |= self.hidden.insert(path.clone(), why) != Some(why);
+    }
+
+    /// The reads to send now; none while nothing may be read.
+    pub(crate) fn next_reads(&mut self) -> Option<Reads> {
+        let reads = match self.phase {
+            Phase::Syncing | Phase::Live => self.wants.next_reads()?,
+            Phase::Down | Phase::Arming => return None,
+        };
+        self.status.reads += reads.len() as u64;
+        Some(reads)
+    }
+
+    /// The server is at `zxid`, and every event up to it has arrived: a cut, if nothing is unread.
+    pub(crate) fn bookmark(&mut self, now: Instant, zxid: Zxid) {
+        if !matches!(self.phase, Phase::Syncing | Phase::Live) || !zxid.is_some() {
+            return;
+        }
+        if self.wants.is_empty() {
+            self.unrest_since = None;
+            self.cut(now, zxid);
+        } else if self.phase == Phase::Live
+            && self.unrest_since.is_some_and(|since| now.saturating_duration_since(since) >= HOLD_MAX)
+        {
+            self.unrest_since = Some(now);
+            self.publish(zxid, false);
+        }
+    }
+
+    /// The copy equals the server's subtree at `zxid`.
+    fn cut(&mut self, now: Instant, zxid: Zxid) {
+        let synced = self.phase == Phase::Syncing;
+        self.phase = Phase::Live;
+        self.status.live = true;
+        self.status.ready = true;
+        self.status.confirmed = zxid;
+        self.status.last_confirmed = Some(now);
+        self.status.failure = self.hidden.get(&self.root).map(|why| MirrorError::Root(*why));
+        self.publish(zxid, true);
+        if synced {
+            let live = Snapshot { live: true, seq: self.snapshot.seq + 1, ..(*self.snapshot).clone() };
+            self.snapshot = Arc::new(live);
+            self.outputs.push(Output::Resynced(self.snapshot.clone()));
+        }
+    }
+
+    fn publish(&mut self, zxid: Zxid, exact: bool) {
+        let nodes = &self.nodes;
+        let changes: Vec<Change> = std::mem::take(&mut self.touched)
+            .into_iter()
+            .filter_map(|(path, old)| {
+                let new = nodes.get(&*path).cloned();
+                (old != new).then_some(Change { path, old, new })
+            })
+            .collect();
+        let same = changes.is_empty() && !self.hidden_touched;
+        if same && exact == self.snapshot.exact {
+            return;
+        }
+        let hidden = if std::mem::take(&mut self.hidden_touched) {
+            self.hidden.iter().map(|(path, why)| (path.clone(), *why)).collect()
+        } else {
+            self.snapshot.hidden.clone()
+        };
+        self.status.revision = zxid;
+        self.snapshot = Arc::new(Snapshot {
+            root: self.root.clone(),
+            nodes: self.nodes.clone(),
+            hidden,
+            revision: zxid,
+            exact,
+            live: self.snapshot.live,
+            seq: self.snapshot.seq + 1,
+        });
+        self.outputs.push(Output::Snapshot { snapshot: self.snapshot.clone(), changes });
+    }
+
+    /// What readers are to be told, in order.
+    pub(crate) fn take_outputs(&mut self) -> impl Iterator<Item = Output> {
+        std::mem::take(&mut self.outputs).into_iter()
+    }
+
+    fn stat_of(&self, path: &str) -> Option<&Stat> {
+        self.nodes.get(path).map(|node| &node.stat)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! What answers do to the copy.
+
+use super::{Fetch, Hidden, Kind, Machine, Phase};
+use crate::snapshot::Node;
+use std::sync::Arc;
+use tokio::time::Instant;
+use zk_client::{Answer, Bytes, ErrorCode, ReadResult, Refusal, Stat, Zxid, path};
+
+/// What one read found.
+enum Found {
+    Data(Bytes, Stat),
+    Children(Vec<String>),
+    Refused(Hidden),
+}
+
+impl Machine {
+    /// A request was answered by a server at `zxid`.
+    pub(crate) fn answered(&mut self, now: Instant, token: u64, zxid: Zxid, answer: Answer) {
+        let fetches = self.wants.answered(token);
+        let found = match answer {
+            Answer::Data(data, stat) => vec![Found::Data(data, stat)],
+            Answer::Children(names, _) => vec![Found::Children(names)],
+            Answer::Many(results) => results.into_iter().map(Found::from).collect(),
+            Answer::Refused(refusal) => return self.refused(now, token, zxid, fetches, refusal),
+            Answer::Watching => return,
+        };
+        let mut fetches = fetches.into_iter();
+        for (fetch, found) in fetches.by_ref().zip(found) {
+            self.found(token, &fetch, zxid, found);
+        }
+        // A server that answered fewer reads than were asked for.
+        self.wants.again(token, fetches.collect());
+        self.bookmark(now, zxid);
+    }
+
+    /// A whole request was refused.
+    fn refused(&mut self, now: Instant, token: u64, zxid: Zxid, fetches: Vec<Fetch>, refusal: Refusal) {
+        let why = match refusal {
+            Refusal::Server(ErrorCode::UNIMPLEMENTED) if fetches.len() > 1 => {
+                // No batched reads here; the server hangs up now, and plain reads follow.
+                self.wants.batches = false;
+                return self.wants.again(token, fetches);
+            }
+            Refusal::Server(ErrorCode::THROTTLED_OP) => return self.wants.again(token, fetches),
+            Refusal::ReplyTooLarge(_) | Refusal::RequestTooLarge(_) if fetches.len() > 1 => {
+                self.wants.smaller_batches(fetches.len());
+                return self.wants.again(token, fetches);
+            }
+            Refusal::ReplyTooLarge(size) | Refusal::RequestTooLarge(size) => Hidden::TooLarge(size),
+            Refusal::Server(code) => Hidden::Refused(code),
+            Refusal::Decode(_) => Hidden::Unreadable,
+        };
+        for fetch in fetches {
+            self.found(token, &fetch, zxid, Found::Refused(why));
+        }
+        self.bookmark(now, zxid);
+    }
+
+    fn found(&mut self, token: u64, fetch: &Fetch, zxid: Zxid, found: Found) {
+        self.wants.met(token, fetch, zxid);
+        let path = &fetch.path;
+        match (fetch.kind, found) {
+            (Kind::Data, Found::Data(data, stat)) => self.found_data(path, &data, stat),
+            (Kind::Children, Found::Children(names)) => self.found_children(path, &names),
+            (Kind::Data, Found::Refused(Hidden::Refused(ErrorCode::NO_NODE))) => self.remove(path),
+            (Kind::Data, Found::Refused(why)) => self.hide(path, why),
+            // Deleted since its data was read: the event that says so is on its way, or was here.
+            (Kind::Children, Found::Refused(Hidden::Refused(ErrorCode::NO_NODE))) => {}
+            (Kind::Children, Found::Refused(why)) => self.hide(path, why),
+            (Kind::Data, Found::Children(_)) | (Kind::Children, Found::Data(..)) => {
+                self.hide(path, Hidden::Unreadable);
+            }
+        }
+    }
+
+    fn found_data(&mut self, path: &Arc<str>, data: &Bytes, stat: Stat) {
+        self.wants.weigh(data.len());
+        let old = self.stat_of(path).copied();
+        // Children that came before the watch stood, or while it did not: the list says which. Those that
+        // went are read like every known znode, and found missing.
+        let unlisted = old.is_none_or(|old| old.pzxid != stat.pzxid);
+        if self.phase == Phase::Syncing && unlisted && stat.num_children > 0 {
+            self.wants.want(path.clone(), Kind::Children, Zxid::NONE);
+        }
+        if old == Some(stat) {
+            return;
+        }
+        let data = match self.nodes.get(&**path) {
+            Some(known) if known.stat.same_value(&stat) => known.data.clone(),
+            // Copied: a slice would keep the whole read buffer alive.
+            _ => Bytes::copy_from_slice(data),
+        };
+        self.set(path, Node { data, stat });
+    }
+
+    fn found_children(&mut self, parent: &Arc<str>, names: &[String]) {
+        for name in names {
+            let child = path::join(parent, name);
+            if !self.nodes.contains_key(child.as_str()) {
+                self.wants.want(child.into(), Kind::Data, Zxid::NONE);
+            }
+        }
+    }
+}
+
+impl From<ReadResult> for Found {
+    fn from(result: ReadResult) -> Self {
+        match result {
+            ReadResult::Data(data, stat) => Self::Data(data, stat),
+            ReadResult::Children(names) => Self::Children(names),
+            ReadResult::Refused(code) => Self::Refused(Hidden::Refused(code)),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The mirror's handle: wait-free reads, and everything that waits.
+
+use crate::{
+    changes::{Changes, Item, UPDATES_MAX},
+    driver::Driven,
+    machine::Machine,
+    snapshot::Snapshot,
+    status::{MirrorError, Status},
+};
+use arc_swap::ArcSwap;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::sync::{broadcast, watch};
+use zk_client::{Client, Error, UsageError, Zxid, path};
+
+/// What the handle shares with the mirror in the client's driver.
+pub(crate) struct Shared {
+    pub(crate) root: Arc<str>,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) status: watch::Sender<Status>,
+    pub(crate) updates: broadcast::Sender<Arc<Item>>,
+    pub(crate) dropped: AtomicBool,
+}
+
+/// A live copy of a subtree; clones share it. It goes when the last of them is dropped.
+#[derive(Clone)]
+pub struct Mirror {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.dropped.store(true, Ordering::Release);
+    }
+}
+
+impl Mirror {
+    /// Starts mirroring a subtree, which need not exist yet. Returns at once; see [`ready`](Self::ready).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a path that is none; [`Error::Interrupted`] when the client's session is over.
+    pub fn start(client: &Client, root: &str) -> Result<Self, Error> {
+        path::validate(root).map_err(|error| UsageError::Path { path: root.to_owned(), error })?;
+        let root: Arc<str> = root.into();
+        let empty = Arc::new(Snapshot::empty(root.clone()));
+        let shared = Arc::new(Shared {
+            root: root.clone(),
+            snapshot: ArcSwap::new(empty.clone()),
+            status: watch::Sender::new(Status::new()),
+            updates: broadcast::Sender::new(UPDATES_MAX),
+            dropped: AtomicBool::new(false),
+        });
+        client.attach(Driven::new(Machine::new(root, empty), shared.clone()))?;
+        Ok(Self { inner: Arc::new(Inner { client: client.clone(), shared }) })
+    }
+
+    /// The subtree as it is known now: no lock, no wait. Keep the snapshot as long as you read from it, and
+    /// take a new one for newer values.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.inner.shared.snapshot.load_full()
+    }
+
+    /// How the mirror stands now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.inner.shared.status.borrow().clone()
+    }
+
+    /// How the mirror stands, and every change of that.
+    #[must_use]
+    pub fn status_channel(&self) -> watch::Receiver<Status> {
+        self.inner.shared.status.subscribe()
+    }
+
+    /// Whether every change that the server knows of is known here.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.inner.shared.status.borrow().live
+    }
+
+    /// Waits for the first complete copy. A root that does not exist is an empty copy.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped; use `tokio::time::timeout` for a deadline.
+    /// # Errors
+    /// [`MirrorError`] when the root cannot be read, the server is too old, or the session ended.
+    pub async fn ready(&self) -> Result<Arc<Snapshot>, MirrorError> {
+        self.wait(|status| status.ready).await?;
+        Ok(self.snapshot())
+    }
+
+    /// Waits until the copy shows everything up to a transaction, such as one that a write of this service
+    /// answered.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped; use `tokio::time::timeout` for a deadline.
+    /// # Errors
+    /// As [`ready`](Self::ready).
+    pub async fn wait_for(&self, zxid: Zxid) -> Result<Arc<Snapshot>, MirrorError> {
+        self.wait(|status| status.live && status.confirmed >= zxid).await?;
+        Ok(self.snapshot())
+    }
+
+    /// Waits until the copy shows everything that was committed before this was called, wherever it was
+    /// written: a sync of the server with its leader, then [`wait_for`](Self::wait_for).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped; use `tokio::time::timeout` for a deadline.
+    /// # Errors
+    /// As [`Client::sync`]; a [`MirrorError`] says that waiting is in vain.
+    pub async fn barrier(&self) -> Result<Arc<Snapshot>, BarrierError> {
+        let zxid = self.inner.client.sync(&self.inner.shared.root).await.map_err(BarrierError::Sync)?;
+        self.wait_for(zxid).await.map_err(BarrierError::Mirror)
+    }
+
+    /// The current snapshot, and all changes behind it.
+    #[must_use]
+    pub fn subscribe(&self) -> (Arc<Snapshot>, Changes) {
+        // In this order: what is published in between is in both, and skipped by its number.
+        let updates = self.inner.shared.updates.subscribe();
+        let snapshot = self.snapshot();
+        let shared = Arc::downgrade(&self.inner.shared);
+        (snapshot.clone(), Changes::new(snapshot, updates, shared))
+    }
+
+    async fn wait(&self, mut done: impl FnMut(&Status) -> bool) -> Result<(), MirrorError> {
+        let mut status = self.status_channel();
+        let waited = status.wait_for(|status| status.failure.is_some() || done(status)).await;
+        // The channel lives as long as this handle.
+        match waited.map(|status| status.failure) {
+            Ok(Some(failure)) => Err(failure),
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mirror")
+            .field("root", &self.inner.shared.root)
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a [`barrier`](Mirror::barrier) failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BarrierError {
+    /// The sync failed.
+    Sync(Error),
+    /// The mirror cannot do its work.
+    Mirror(MirrorError),
+}
+
+impl fmt::Display for BarrierError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sync(error) => error.fmt(f),
+            Self::Mirror(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BarrierError {}
