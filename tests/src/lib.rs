@@ -77,9 +77,8 @@ impl Folded {
             Update::Changes(batch) => {
                 for change in &batch.changes {
                     self.changes += 1;
-                    let value = |node: &Option<Arc<zk_config::Node>>| {
-                        node.as_ref().map(|node| (node.data.to_vec(), node.stat))
-                    };
+                    let value =
+                        |node: &Option<Arc<zk_config::Node>>| node.as_ref().map(|node| (node.data.to_vec(), node.stat));
                     let before = match value(&change.new) {
                         Some(new) => self.tree.insert(change.path.to_string(), new),
                         None => self.tree.remove(&*change.path),

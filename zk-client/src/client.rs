@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, mpsc::error::TrySendError, oneshot, watch};
 use zk_proto::{
     Op, OpCode, SessionId, WatchMode,
     path::{self, Chroot},
-    session::{EncodedRequest, Outcome},
+    session::{Credentials, EncodedRequest, Outcome},
 };
 
 mod read;
@@ -39,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) chroot: Arc<Chroot>,
     pub(crate) state: watch::Receiver<SessionState>,
     pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) credentials: watch::Receiver<Option<Credentials>>,
     pub(crate) closing: Arc<Closing>,
     pub(crate) sweep: Arc<Sweep>,
 }
@@ -69,6 +70,13 @@ impl Client {
             SessionState::Connected { session, .. } | SessionState::Suspended { session, .. } => Some(session),
             SessionState::Connecting { .. } | SessionState::Ended(_) => None,
         }
+    }
+
+    /// What another handle or process needs to go on with this session
+    /// ([`Connector::resume`]), which then takes it away from this client. `None` before the first connection.
+    #[must_use]
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.shared.credentials.borrow().clone()
     }
 
     /// The attempts to connect that failed since a server last took us.

@@ -156,6 +156,7 @@ impl Connector {
         let (state_in, state) = watch::channel(SessionState::Connecting { expired: None });
         let nothing = Progress { rounds: 0, unreachable: Unreachable { attempts: Vec::new() } };
         let (progress_in, progress) = watch::channel(nothing);
+        let (credentials_in, credentials) = watch::channel(None);
         let shared = Shared {
             commands: commands_in,
             queue_len_max: QUEUE_LEN_MAX,
@@ -163,6 +164,7 @@ impl Connector {
             chroot: chroot.clone(),
             state,
             progress: progress.clone(),
+            credentials,
             closing: Arc::default(),
             sweep: Arc::default(),
         };
@@ -173,6 +175,7 @@ impl Connector {
             chroot,
             state: state_in,
             progress: progress_in,
+            credentials: credentials_in,
         };
         let client = Client::new(shared);
         for (scheme, auth) in &self.auth {

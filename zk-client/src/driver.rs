@@ -30,7 +30,7 @@ use tokio::{
     sync::{Notify, mpsc, watch},
     time::Instant,
 };
-use zk_proto::{Session, SessionId, frame::TooLarge, path::Chroot};
+use zk_proto::{Session, SessionId, frame::TooLarge, path::Chroot, session::Credentials};
 
 mod dispatch;
 pub(crate) mod fanout;
@@ -118,6 +118,7 @@ pub(crate) struct Driver {
     chroot: Arc<Chroot>,
     state: watch::Sender<SessionState>,
     progress: watch::Sender<Progress>,
+    credentials: watch::Sender<Option<Credentials>>,
     ended: bool,
 }
 
@@ -129,6 +130,7 @@ pub(crate) struct Ends {
     pub(crate) chroot: Arc<Chroot>,
     pub(crate) state: watch::Sender<SessionState>,
     pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) credentials: watch::Sender<Option<Credentials>>,
 }
 
 impl Driver {
@@ -155,6 +157,7 @@ impl Driver {
             chroot: ends.chroot,
             state: ends.state,
             progress: ends.progress,
+            credentials: ends.credentials,
             ended: false,
         }
     }

@@ -104,6 +104,7 @@ impl Driver {
         let server = *server;
         self.hosts.established();
         self.connection = Some(Connection { server, session: id, timeout });
+        self.credentials.send_replace(Some(self.session.credentials().clone()));
         self.fanout.resumed(!resumed);
         self.state.send_replace(SessionState::Connected { server, session: id, timeout, read_only });
         self.tell_all(InlineState::Connected { server, session: id, timeout, new_session: !resumed });
