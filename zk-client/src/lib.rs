@@ -77,5 +77,5 @@ pub use zk_proto::{
     path::PathError,
     records::{Acl, AuthId, CREATOR_ALL_ACL, ClientInfo, OPEN_ACL_UNSAFE, Permissions, READ_ACL_UNSAFE, Stat},
     session::{Credentials, End, Interruption, Loss, Outcome},
-    watch::{EventType, WatchMode, WatchedEvent},
+    watch::{EventType, KeeperState, WatchMode, WatchedEvent},
 };

@@ -16,7 +16,12 @@ use crate::{
     snapshot::{Node, Nodes, Snapshot, prefix_of},
     status::{Hidden, MirrorError, Status},
 };
-use std::{collections::BTreeMap, ops::Bound, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::Instant;
 use zk_client::{End, ErrorCode, EventType, Stat, WatchedEvent, Zxid, path};
 
@@ -63,6 +68,9 @@ pub(crate) struct Machine {
     nodes: Nodes,
     hidden: BTreeMap<Arc<str>, Hidden>,
     wants: Wants,
+    /// Deleted, says an event, but no answer has covered it yet. The zxid of an event does not count as
+    /// seen, so the next server may be behind it and have the znode still.
+    gone: BTreeSet<Arc<str>>,
     /// Paths changed since the last snapshot, with what they were then.
     touched: BTreeMap<Arc<str>, Option<Arc<Node>>>,
     hidden_touched: bool,
@@ -82,6 +90,7 @@ impl Machine {
             nodes: Nodes::new(),
             hidden: BTreeMap::new(),
             wants: Wants::default(),
+            gone: BTreeSet::new(),
             touched: BTreeMap::new(),
             hidden_touched: false,
             unrest_since: None,
@@ -124,6 +133,9 @@ impl Machine {
     /// The connection is gone; what was on its way is unread.
     pub(crate) fn disconnected(&mut self) {
         self.wants.connection_lost();
+        for path in std::mem::take(&mut self.gone) {
+            self.wants.want(path, Kind::Data, Zxid::NONE);
+        }
         self.unrest_since = None;
         if self.phase == Phase::Down {
             return;
@@ -176,7 +188,8 @@ impl Machine {
             EventType::NODE_DATA_CHANGED => {}
             EventType::NODE_CREATED => self.want_parent(&path, event.zxid),
             EventType::NODE_DELETED => {
-                self.remove(&path);
+                let removed = self.remove(&path);
+                self.gone.extend(removed);
                 self.want_parent(&path, event.zxid);
                 if path != self.root {
                     return self.restless(now);
@@ -209,23 +222,22 @@ impl Machine {
         }
     }
 
-    /// Takes a znode and everything below out of the copy; nothing of it need be read any more.
-    fn remove(&mut self, path: &Arc<str>) {
-        self.forget(path);
+    /// Takes a znode and everything below out of the copy; nothing of it need be read any more. Answers
+    /// all paths that were known or wanted.
+    fn remove(&mut self, path: &Arc<str>) -> BTreeSet<Arc<str>> {
         let prefix = prefix_of(path);
-        let below: Vec<Arc<str>> = self
-            .nodes
-            .range::<_, str>((Bound::Excluded(prefix.as_str()), Bound::Unbounded))
-            .map(|(path, _)| path.clone())
-            .take_while(|path| path.starts_with(&prefix))
-            .collect();
-        for path in &below {
+        let mut removed = self.wants.drop_below(path, &prefix);
+        let below = (Bound::Excluded(prefix.as_str()), Bound::Unbounded);
+        let known = self.nodes.range::<_, str>(below).map(|(path, _)| path.clone());
+        removed.extend(known.take_while(|path| path.starts_with(&prefix)));
+        removed.insert(path.clone());
+        for path in &removed {
             self.forget(path);
         }
-        self.wants.drop_below(path, &prefix);
         let hidden = self.hidden.len();
-        self.hidden.retain(|hidden, _| hidden != path && !hidden.starts_with(&prefix));
+        self.hidden.retain(|hidden, _| !removed.contains(hidden) && !hidden.starts_with(&prefix));
         self.hidden_touched |= hidden != self.hidden.len();
+        removed
     }
 
     fn forget(&mut self, path: &Arc<str>) {
@@ -264,6 +276,7 @@ impl Machine {
         }
         if self.wants.is_empty() {
             self.unrest_since = None;
+            self.gone.clear();
             self.cut(now, zxid);
         } else if self.phase == Phase::Live
             && self.unrest_since.is_some_and(|since| now.saturating_duration_since(since) >= HOLD_MAX)

@@ -62,7 +62,7 @@ impl Machine {
         match (fetch.kind, found) {
             (Kind::Data, Found::Data(data, stat)) => self.found_data(path, &data, stat),
             (Kind::Children, Found::Children(names)) => self.found_children(path, &names),
-            (Kind::Data, Found::Refused(Hidden::Refused(ErrorCode::NO_NODE))) => self.remove(path),
+            (Kind::Data, Found::Refused(Hidden::Refused(ErrorCode::NO_NODE))) => drop(self.remove(path)),
             (Kind::Data, Found::Refused(why)) => self.hide(path, why),
             // Deleted since its data was read: the event that says so is on its way, or was here.
             (Kind::Children, Found::Refused(Hidden::Refused(ErrorCode::NO_NODE))) => {}

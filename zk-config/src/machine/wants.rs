@@ -4,7 +4,7 @@
 //! or because its znode was deleted.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Bound,
     sync::Arc,
 };
@@ -141,19 +141,16 @@ impl Wants {
         }
     }
 
-    /// A path and all below it are gone.
-    pub(crate) fn drop_below(&mut self, path: &str, prefix: &str) {
-        self.paths.remove(path);
+    /// A path and all below it are gone; answers those that were wanted.
+    pub(crate) fn drop_below(&mut self, path: &str, prefix: &str) -> BTreeSet<Arc<str>> {
         let below = (Bound::Excluded(prefix), Bound::Unbounded);
-        let gone: Vec<Arc<str>> = self
-            .paths
-            .range::<str, _>(below)
-            .map(|(path, _)| path.clone())
-            .take_while(|path| path.starts_with(prefix))
-            .collect();
-        for path in gone {
-            self.paths.remove(&path);
+        let paths = self.paths.range::<str, _>(below).map(|(path, _)| path.clone());
+        let mut gone: BTreeSet<Arc<str>> = paths.take_while(|path| path.starts_with(prefix)).collect();
+        gone.extend(self.paths.get_key_value(path).map(|(path, _)| path.clone()));
+        for path in &gone {
+            self.paths.remove(path);
         }
+        gone
     }
 
     /// The next request, if one may be sent.
