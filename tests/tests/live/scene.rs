@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -23,7 +23,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub type Done = Result<(), Failure>;
 
 /// Session timeout of everybody: short, so that silence is noticed in time.
-pub const SESSION: Duration = Duration::from_secs(4);
+pub const SESSION: Duration = Duration::from_secs(6);
 
 pub struct Scene {
     pub ensemble: Ensemble,
@@ -42,7 +42,19 @@ impl Scene {
     /// A three-node ensemble with `nodes` znodes below the root, and a mirror that is ready.
     pub async fn start(version: Version, nodes: usize) -> Result<Self, Failure> {
         let ensemble = Launcher::new(version).servers(3).start().await?;
-        let client = connector(&ensemble.connect_string())?.connect().await?;
+        let servers = ensemble.connect_string();
+        Self::play(ensemble, &servers, nodes).await
+    }
+
+    /// The same with the mirror on followers only: stopping its server leaves the ensemble whole.
+    pub async fn start_on_followers(version: Version, nodes: usize) -> Result<Self, Failure> {
+        let ensemble = Launcher::new(version).servers(3).start().await?;
+        let servers = others(&ensemble, ensemble.wait_for_leader().await?);
+        Self::play(ensemble, &servers, nodes).await
+    }
+
+    async fn play(ensemble: Ensemble, servers: &str, nodes: usize) -> Result<Self, Failure> {
+        let client = connector(servers)?.connect().await?;
         fill(&client, nodes).await?;
         let mirror = Mirror::start(&client, ROOT)?;
         let snapshot = timeout(PATIENCE, mirror.ready()).await??;
@@ -67,17 +79,15 @@ impl Scene {
         self.ensemble.server_mut(index).expect("an index of this ensemble")
     }
 
-    /// A connect string without one of the servers.
     pub fn others(&self, index: usize) -> String {
-        let others = self.ensemble.servers().iter().enumerate().filter(|(other, _)| *other != index);
-        others.map(|(_, server)| server.addr().to_string()).collect::<Vec<_>>().join(",")
+        others(&self.ensemble, index)
     }
 
     /// Somebody who changes the subtree through every server but one, until told to stop.
     pub async fn writer(&self, but: usize) -> Result<Writer, Failure> {
         let client = connector(&self.others(but))?.connect().await?;
-        let (stop, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let task = tokio::spawn(write(client, self.seed, stop.clone(), writes.clone()));
+        let (stop, (count, writes)) = (Arc::new(AtomicBool::new(false)), watch::channel(0));
+        let task = tokio::spawn(write(client, self.seed, stop.clone(), count));
         Ok(Writer { stop, writes, task })
     }
 
@@ -122,19 +132,28 @@ impl Scene {
 
 pub struct Writer {
     stop: Arc<AtomicBool>,
-    writes: Arc<AtomicUsize>,
+    writes: watch::Receiver<usize>,
     task: JoinHandle<Done>,
 }
 
 impl Writer {
-    pub fn writes(&self) -> usize {
-        self.writes.load(Ordering::Relaxed)
+    /// Waits until it has written this often, from now on.
+    pub async fn goes_on(&mut self, times: usize) -> Done {
+        let until = *self.writes.borrow() + times;
+        timeout(PATIENCE, self.writes.wait_for(|writes| *writes >= until)).await??;
+        Ok(())
     }
 
     pub async fn stop(self) -> Done {
         self.stop.store(true, Ordering::Relaxed);
         timeout(PATIENCE, self.task).await??
     }
+}
+
+/// A connect string without one of the servers.
+fn others(ensemble: &Ensemble, index: usize) -> String {
+    let others = ensemble.servers().iter().enumerate().filter(|(other, _)| *other != index);
+    others.map(|(_, server)| server.addr().to_string()).collect::<Vec<_>>().join(",")
 }
 
 /// `nodes` znodes, some of them with children.
@@ -159,7 +178,7 @@ fn path(index: usize) -> String {
 }
 
 /// Sets, deletes, creates again with the same version, replaces whole folders, and writes pairs.
-async fn write(client: Client, seed: u64, stop: Arc<AtomicBool>, writes: Arc<AtomicUsize>) -> Done {
+async fn write(client: Client, seed: u64, stop: Arc<AtomicBool>, writes: watch::Sender<usize>) -> Done {
     let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut folders: BTreeSet<usize> = BTreeSet::new();
     while !stop.load(Ordering::Relaxed) {
@@ -193,7 +212,7 @@ async fn write(client: Client, seed: u64, stop: Arc<AtomicBool>, writes: Arc<Ato
             _ => Ok(()),
         };
         match refused {
-            Ok(()) => drop(writes.fetch_add(1, Ordering::Relaxed)),
+            Ok(()) => writes.send_modify(|writes| *writes += 1),
             // Killing a leader costs everybody the connection; the writer goes on with the next one.
             Err(Error::Refused { .. } | Error::Aborted { .. } | Error::Interrupted { .. }) => {}
             Err(error) => return Err(error.into()),
