@@ -299,48 +299,6 @@ nullable! {
     Cow<'a, str>, ['a], 'a;
 }
 
-impl Encode for str {
-    fn encoded_len(&self) -> usize {
-        4 + self.len()
-    }
-    fn encode(&self, out: &mut BytesMut) {
-        put_len(out, self.len());
-        out.put_slice(self.as_bytes());
-    }
-}
-
-impl Encode for String {
-    fn encoded_len(&self) -> usize {
-        self.as_str().encoded_len()
-    }
-    fn encode(&self, out: &mut BytesMut) {
-        self.as_str().encode(out);
-    }
-}
-
-impl Decode<'_> for String {
-    const LEN_MIN: usize = 4;
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(<Cow<'_, str>>::decode(input)?.into_owned())
-    }
-}
-
-impl Encode for Cow<'_, str> {
-    fn encoded_len(&self) -> usize {
-        self.as_ref().encoded_len()
-    }
-    fn encode(&self, out: &mut BytesMut) {
-        self.as_ref().encode(out);
-    }
-}
-
-impl<'a> Decode<'a> for Cow<'a, str> {
-    const LEN_MIN: usize = 4;
-    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Ok(decode_utf8(<&[u8]>::decode(input)?))
-    }
-}
-
 impl<T: Encode> Encode for Vec<T> {
     fn encoded_len(&self) -> usize {
         self.as_slice().encoded_len()

@@ -53,7 +53,7 @@ pub struct SessionConfig {
     pub renew: bool,
     /// The longest reply that is kept, in bytes.
     pub reply_len_max: usize,
-    /// A session to go on with.
+    /// A session to go on with. It counts as heard of at time zero of the owner's clock: start the clock with it.
     pub resume: Option<Credentials>,
     /// The highest zxid seen before: a server behind it is not used. Zero for none.
     pub last_zxid: Zxid,

@@ -4,9 +4,9 @@
 //! surrogates (CESU-8). Nothing here fails: what cannot be read becomes U+FFFD, because a strange name
 //! must not cost the connection. Source: protocol.md section 1.2.
 
-use super::{Decode, DecodeError, Encode, Fault, Reader};
+use super::{Decode, DecodeError, Encode, Fault, Reader, put_len};
 use alloc::{borrow::Cow, string::String};
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use core::{fmt, hash, ops::Deref, str};
 
 /// A string that shares the frame it was read from: decoding one allocates nothing.
@@ -167,6 +167,48 @@ impl Decode<'_> for Label {
     const LEN_MIN: usize = 4;
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         String::decode(input).map(Self::from)
+    }
+}
+
+impl Encode for str {
+    fn encoded_len(&self) -> usize {
+        4 + self.len()
+    }
+    fn encode(&self, out: &mut BytesMut) {
+        put_len(out, self.len());
+        out.put_slice(self.as_bytes());
+    }
+}
+
+impl Encode for String {
+    fn encoded_len(&self) -> usize {
+        self.as_str().encoded_len()
+    }
+    fn encode(&self, out: &mut BytesMut) {
+        self.as_str().encode(out);
+    }
+}
+
+impl Decode<'_> for String {
+    const LEN_MIN: usize = 4;
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(<Cow<'_, str>>::decode(input)?.into_owned())
+    }
+}
+
+impl Encode for Cow<'_, str> {
+    fn encoded_len(&self) -> usize {
+        self.as_ref().encoded_len()
+    }
+    fn encode(&self, out: &mut BytesMut) {
+        self.as_ref().encode(out);
+    }
+}
+
+impl<'a> Decode<'a> for Cow<'a, str> {
+    const LEN_MIN: usize = 4;
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(decode_utf8(<&[u8]>::decode(input)?))
     }
 }
 

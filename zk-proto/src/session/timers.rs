@@ -61,8 +61,10 @@ impl Timers {
 
     /// `len` bytes of a frame that is not finished are there.
     pub(super) fn hear_part(&mut self, now: Duration, len: usize) {
-        // Less than before: the bytes belong to the next frame already.
-        self.progress = self.progress.min(len);
+        if len < self.progress {
+            // A frame that was thrown away ended, and these bytes belong to the next one.
+            self.hear(now);
+        }
         if len >= self.progress + PROGRESS_BYTES_MIN {
             self.heard = now;
             self.progress = len;

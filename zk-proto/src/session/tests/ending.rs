@@ -1,0 +1,140 @@
+//! Connections that break and sessions that are closed.
+
+use super::script::{ID, Script, config};
+use crate::{
+    ErrorCode, SessionConfig,
+    session::{State, xid},
+};
+
+#[test]
+fn sent_requests_are_in_doubt_and_waiting_ones_stay_in_the_queue() {
+    let mut s = Script::up();
+    s.call("sent");
+    s.sent();
+    s.session.handle_closed();
+    s.call("waits");
+    assert_eq!(s.events(), ["lost Transport", "sent: ConnectionLost Unknown"]);
+    s.dial();
+    s.call("waits too");
+    s.accept(ID);
+    assert_eq!(s.sent(), ["connect 0x7 seen 0x0", "2 getData /waits", "3 getData /waits too"]);
+    s.ok([2, 3]);
+    assert_eq!(s.events(), ["up 0x7 resumed 6s", "waits: ok", "waits too: ok"]);
+}
+
+#[test]
+fn waiting_requests_survive_servers_that_do_not_take_us() {
+    let mut s = Script::new(config());
+    s.call("a");
+    for _ in 0..3 {
+        s.dial();
+        s.session.handle_closed();
+    }
+    s.dial();
+    s.accept(ID);
+    assert_eq!(s.sent().last().unwrap(), "1 getData /a");
+    assert_eq!(s.session.queued(), 1);
+}
+
+#[test]
+fn closing_waits_for_the_requests_before_it() {
+    let mut s = Script::up();
+    s.call("a");
+    s.session.close(s.now);
+    s.call("late");
+    s.session.close(s.now);
+    assert_eq!(s.sent(), ["1 getData /a", "2 closeSession"]);
+    s.ok([1]);
+    assert_eq!(s.events(), ["late: Closed NotSent", "a: ok"]);
+    s.ok([2]);
+    assert_eq!(s.events(), ["ended Closed"]);
+    assert_eq!((s.session.state(), s.session.poll_timeout()), (State::Ended, None));
+}
+
+#[test]
+fn closing_ends_with_the_connection() {
+    let mut s = Script::up();
+    s.call("a");
+    s.session.close(s.now);
+    s.session.handle_closed();
+    assert_eq!(s.events(), ["lost Transport", "a: ConnectionLost Unknown", "ended Closed"]);
+}
+
+#[test]
+fn closing_ends_when_the_server_falls_silent() {
+    let mut s = Script::<&str>::up();
+    s.session.close(s.now);
+    s.pass(super::script::T);
+    assert_eq!(s.events(), ["lost Silent", "ended Closed"]);
+}
+
+#[test]
+fn closing_without_a_connection_ends_at_once() {
+    let mut s = Script::new(config());
+    s.call("a");
+    s.session.close(s.now);
+    assert_eq!(s.events(), ["a: Closed NotSent", "ended Closed"]);
+
+    let mut s = Script::new(config());
+    s.session.add_auth(s.now, "digest", b"x", "auth");
+    s.dial();
+    s.session.close(s.now);
+    assert_eq!(s.events(), ["auth: Closed Unknown", "ended Closed"]);
+    assert_eq!(s.sent(), ["connect 0x0 seen 0x0"]);
+}
+
+#[test]
+fn nothing_happens_behind_the_end() {
+    let mut s = Script::new(config());
+    s.session.close(s.now);
+    s.events();
+    s.dial();
+    s.accept(ID);
+    s.session.handle_closed();
+    s.session.close(s.now);
+    s.session.add_auth(s.now, "digest", b"x", "auth");
+    s.call("late");
+    s.pass(super::script::T * 10);
+    assert_eq!(s.events(), ["auth: Closed NotSent", "late: Closed NotSent"]);
+    assert!(s.sent().is_empty());
+}
+
+#[test]
+fn a_refused_identity_ends_the_session() {
+    let mut s = Script::up();
+    s.call("a");
+    s.session.add_auth(s.now, "digest", b"bob:wrong", "auth");
+    s.session.add_auth(s.now, "ip", b"", "auth2");
+    s.reply(xid::AUTH, 0, ErrorCode::AUTH_FAILED);
+    let end = [
+        "auth: AUTH_FAILED(-115)",
+        "a: AuthFailed Unknown",
+        "auth2: AuthFailed Unknown",
+        "ended AuthFailed(AUTH_FAILED(-115))",
+    ];
+    assert_eq!(s.events(), end);
+    s.call("late");
+    assert_eq!(s.events(), ["late: AuthFailed NotSent"]);
+}
+
+#[test]
+fn a_server_that_demands_authentication_ends_the_session() {
+    let mut s = Script::up();
+    s.call("a");
+    s.call("b");
+    s.reply(1, 0, ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH);
+    let code = "SESSION_CLOSED_REQUIRE_SASL_AUTH(-124)";
+    let end = [alloc::format!("a: {code}"), "b: AuthFailed Unknown".into(), alloc::format!("ended AuthFailed({code})")];
+    assert_eq!(s.events(), end);
+}
+
+/// Bytes of the lost connection must not leave on the next.
+#[test]
+fn what_was_not_handed_out_is_thrown_away_with_its_connection() {
+    let mut s = Script::up_with(SessionConfig { first_xid: 5, ..config() });
+    s.call("a");
+    s.session.handle_closed();
+    s.dial();
+    assert_eq!(s.sent(), ["connect 0x7 seen 0x0"]);
+    assert_eq!(s.events(), ["lost Transport", "a: ConnectionLost Unknown"]);
+}

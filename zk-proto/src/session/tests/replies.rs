@@ -1,0 +1,216 @@
+//! Replies and their requests.
+
+use super::script::{ID, Script, config, event_frame, framed, hex, reply_frame, set_data};
+use crate::{
+    ErrorCode, OpCode, SessionConfig,
+    records::{AddWatchResponse, Empty},
+    session::{Credentials, Event, xid},
+    watch::EventType,
+};
+use alloc::{format, string::String, vec::Vec};
+
+#[test]
+fn replies_come_back_with_their_tickets() {
+    let mut s = Script::up();
+    s.call("a");
+    s.call("b");
+    assert_eq!(s.sent(), ["1 getData /a", "2 getData /b"]);
+    s.receive(&reply_frame(1, 9, ErrorCode::OK, &AddWatchResponse { err: crate::jute::Tail(Some(7)) }));
+    let Some(Event::Reply { ticket: "a", zxid, result: Ok(body) }) = s.session.poll_event() else { panic!() };
+    assert_eq!((zxid.0, &body[..]), (9, &[0, 0, 0, 7][..]), "the body is what stands behind the header");
+    s.reply(2, 9, ErrorCode::NO_NODE);
+    assert_eq!(s.events(), ["b: NO_NODE(-101)"]);
+    assert_eq!(s.session.queued(), 0);
+}
+
+// goal: N6
+#[test]
+fn ten_thousand_pipelined_requests_keep_their_order() {
+    const COUNT: i32 = 10_000;
+    let mut s = Script::<i32>::up();
+    (1..=COUNT).for_each(|ticket| s.call(ticket));
+    let expected: Vec<String> = (1..=COUNT).map(|n| format!("{n} getData /{n}")).collect();
+    assert_eq!(s.sent(), expected);
+    s.ok(1..=COUNT);
+    let expected: Vec<String> = (1..=COUNT).map(|n| format!("{n}: ok")).collect();
+    assert_eq!(s.events(), expected);
+}
+
+// goal: N6
+#[test]
+fn xids_wrap_from_the_largest_to_one() {
+    let mut s = Script::up_with(SessionConfig { first_xid: i32::MAX - 1, ..config() });
+    ["a", "b", "c", "d"].into_iter().for_each(|ticket| s.call(ticket));
+    assert_eq!(s.sent(), ["2147483646 getData /a", "2147483647 getData /b", "1 getData /c", "2 getData /d"]);
+    s.ok([i32::MAX - 1, i32::MAX, 1, 2]);
+    assert_eq!(s.events(), ["a: ok", "b: ok", "c: ok", "d: ok"]);
+}
+
+#[test]
+fn a_write_that_a_read_only_server_refuses_overtakes_reads() {
+    let mut s = Script::up();
+    s.call("read");
+    s.session.submit(s.now, set_data("/w"), None, "write");
+    s.call("read2");
+    s.reply(2, 5, ErrorCode::NOT_READ_ONLY);
+    s.ok([1, 3]);
+    assert_eq!(s.events(), ["write: NOT_READ_ONLY(-119)", "read: ok", "read2: ok"]);
+}
+
+#[test]
+fn a_reply_to_no_request_ends_the_connection() {
+    for stranger in [2, 0, -8, i32::MIN] {
+        let mut s = Script::up();
+        s.call("a");
+        s.reply(stranger, 5, ErrorCode::OK);
+        let lost = format!("lost UnexpectedReply {{ xid: {stranger} }}");
+        assert_eq!(s.events(), [lost.as_str(), "a: ConnectionLost Unknown"]);
+    }
+    let mut s = Script::<&str>::up();
+    s.reply(xid::AUTH, 0, ErrorCode::OK);
+    assert_eq!(s.events(), ["lost UnexpectedReply { xid: -4 }"]);
+}
+
+#[test]
+fn a_second_reply_to_the_same_request_ends_the_connection() {
+    let mut s = Script::up();
+    s.call("a");
+    s.ok([1, 1]);
+    assert_eq!(s.events(), ["a: ok", "lost UnexpectedReply { xid: 1 }"]);
+}
+
+#[test]
+fn answers_to_auth_packets_overtake_replies() {
+    let mut s = Script::up();
+    s.call("a");
+    s.session.add_auth(s.now, "digest", b"bob:secret", "auth");
+    s.session.add_auth(s.now, "ip", b"", "auth2");
+    s.call("b");
+    s.reply(xid::AUTH, 0, ErrorCode::OK);
+    s.ok([1]);
+    s.reply(xid::AUTH, 0, ErrorCode::OK);
+    s.ok([2]);
+    assert_eq!(s.events(), ["auth: ok", "a: ok", "auth2: ok", "b: ok"]);
+}
+
+/// The ticket of add_auth comes back once, however often the packet is sent.
+#[test]
+fn an_auth_packet_is_sent_on_every_connection_and_answered_once() {
+    let mut s = Script::up();
+    s.session.add_auth(s.now, "digest", b"bob:secret", "auth");
+    s.reconnect();
+    assert_eq!(s.events(), ["lost Transport", "up 0x7 resumed 6s"]);
+    s.reply(xid::AUTH, 0, ErrorCode::OK);
+    s.reconnect();
+    s.reply(xid::AUTH, 0, ErrorCode::OK);
+    assert_eq!(s.events(), ["auth: ok", "lost Transport", "up 0x7 resumed 6s"]);
+    assert_eq!(s.sent().iter().filter(|line| *line == "auth digest").count(), 1, "on the last connection");
+}
+
+#[test]
+fn a_reply_over_the_limit_fails_its_own_request_only() {
+    let mut s = Script::up_with(SessionConfig { reply_len_max: 100, ..config() });
+    s.call("big");
+    s.call("small");
+    let mut big = reply_frame(1, 5, ErrorCode::OK, &Empty {}).split_off(4);
+    big.resize(101, 0);
+    s.receive(&framed(&big));
+    s.ok([2]);
+    assert_eq!(s.events(), ["big: 101 bytes are over the limit of 100 bytes", "small: ok"]);
+    s.assert_up();
+    assert_eq!(s.session.last_zxid().0, 5);
+}
+
+#[test]
+fn a_negative_frame_length_ends_the_connection() {
+    let mut s = Script::up();
+    s.call("a");
+    s.receive(&hex("fffffffe"));
+    assert_eq!(s.events(), ["lost Frame(NegativeLength(-2))", "a: ConnectionLost Unknown"]);
+}
+
+#[test]
+fn a_frame_too_short_for_a_header_ends_the_connection() {
+    let mut s = Script::<&str>::up();
+    s.receive(&framed(&[0; 15]));
+    let lost =
+        "lost Decode(DecodeError { record: \"ReplyHeader\", field: \"err\", fault: Short { needed: 4, left: 3 } })";
+    assert_eq!(s.events(), [lost]);
+}
+
+#[test]
+fn replies_and_pings_move_the_last_zxid_and_events_do_not() {
+    let mut s = Script::up();
+    let last = |s: &Script| s.session.last_zxid().0;
+    s.call("a");
+    s.call("b");
+    s.call("c");
+    s.receive(&event_frame(EventType::NODE_CREATED, "/a", 90));
+    assert_eq!(last(&s), 0, "one transaction may cause several events");
+    s.reply(1, 50, ErrorCode::NO_NODE);
+    assert_eq!(last(&s), 50);
+    s.reply(xid::PING, 60, ErrorCode::OK);
+    assert_eq!(last(&s), 60);
+    s.reply(2, 40, ErrorCode::OK);
+    s.reply(3, -1, ErrorCode::UNIMPLEMENTED);
+    assert_eq!(last(&s), 60, "never back");
+    assert_eq!(s.events().last().unwrap(), "c: UNIMPLEMENTED(-6)");
+}
+
+#[test]
+fn bytes_of_a_lost_connection_are_thrown_away() {
+    let mut s = Script::up();
+    s.call("a");
+    s.session.handle_closed();
+    s.events();
+    s.ok([1]);
+    assert!(s.events().is_empty());
+    assert!(s.inbox.is_empty(), "the buffer may serve the next connection");
+    s.dial();
+    s.accept(ID);
+    assert_eq!(s.events(), ["up 0x7 resumed 6s"]);
+}
+
+#[test]
+fn answers_to_auth_packets_are_counted_anew_on_each_connection() {
+    let mut s = Script::up();
+    s.session.add_auth(s.now, "digest", b"bob:secret", "auth");
+    s.session.add_auth(s.now, "ip", b"", "auth2");
+    s.reconnect();
+    s.reply(xid::AUTH, 0, ErrorCode::OK);
+    s.reply(xid::AUTH, 0, ErrorCode::OK);
+    assert_eq!(s.events()[2..], ["auth: ok", "auth2: ok"]);
+}
+
+// goal: N14
+#[test]
+fn debug_output_shows_no_secret() {
+    const CANARY: &str = "CANARY0123456789";
+    let mut s = Script::up();
+    let resume = Credentials { id: crate::SessionId(7), password: CANARY.as_bytes().into() };
+    let answer = crate::records::ConnectResponse {
+        protocol_version: 0,
+        timeout_ms: 6000,
+        session_id: crate::SessionId(7),
+        password: Some(crate::records::SecretBytes(CANARY.as_bytes().into())),
+        read_only: crate::jute::Tail(None),
+    };
+    let mut shown = format!("{:?} {answer:?}", SessionConfig { resume: Some(resume), ..config() });
+    s.session.handle_closed();
+    s.dial();
+    s.receive(&framed(&crate::jute::encode_to_bytes(&answer)));
+    s.session.add_auth(s.now, "digest", CANARY.as_bytes(), "auth");
+    let token = crate::records::SaslRequest { token: crate::records::Secret(CANARY.as_bytes()) };
+    let sasl = crate::session::EncodedRequest::new::<crate::ops::Sasl>(&token, 1000).unwrap();
+    assert_eq!(sasl.op(), OpCode::SASL);
+    shown += &format!("{token:?} {sasl:?} {:?} {:?}", s.session, s.session.credentials());
+    s.session.submit(s.now, sasl, None, "sasl");
+    let sent = s.sent_bytes();
+    assert!(sent.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()), "it was there to be shown");
+    while let Some(event) = s.session.poll_event() {
+        shown += &format!("{event:?}");
+    }
+    shown += &format!("{:?}", s.session);
+    let canary_bytes = "67, 65, 78, 65, 82, 89";
+    assert!(!shown.contains("CANARY") && !shown.contains(canary_bytes), "{shown}");
+}
