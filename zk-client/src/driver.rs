@@ -47,6 +47,12 @@ const IN_FLIGHT_MAX: usize = 16 * 1024;
 /// Commands taken in one turn.
 const COMMANDS_A_TURN: usize = 256;
 
+/// Room for one read from the transport.
+const READ_BYTES: usize = 16 * 1024;
+
+/// With less room than this, more is made before the next read.
+const READ_BYTES_MIN: usize = 2 * 1024;
+
 /// How long a close waits for the server's word.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -143,7 +149,7 @@ impl Driver {
             link: Link::Down(None),
             peer: None,
             connection: None,
-            inbox: BytesMut::with_capacity(16 * 1024),
+            inbox: BytesMut::with_capacity(READ_BYTES),
             outbox: BytesMut::new(),
             fanout: Fanout::default(),
             consumers: Vec::new(),
@@ -171,8 +177,10 @@ impl Driver {
                 *attempt = Some(self.hosts.attempt(self.settings.dial.clone(), patience));
             }
             let deadline = self.deadline();
+            // A deadline that moved away, as a ping's does with every request, is left to fire for nothing:
+            // that is cheaper than moving the timer each time.
             if let Some(deadline) = deadline
-                && timer.deadline() != deadline
+                && (timer.is_elapsed() || deadline < timer.deadline())
             {
                 timer.as_mut().reset(deadline);
             }
@@ -203,7 +211,7 @@ impl Driver {
     fn take(&mut self, turn: Turn) {
         let now = self.now();
         match turn {
-            Turn::Read(Ok(0)) => self.session.handle_closed(),
+            Turn::Read(Ok(0)) | Turn::Wrote(Ok(0)) => self.session.handle_closed(),
             Turn::Read(Ok(_)) => self.session.handle_bytes(now, &mut self.inbox),
             Turn::Wrote(Ok(written)) => self.outbox.advance(written),
             Turn::Read(Err(error)) | Turn::Wrote(Err(error)) => {
@@ -276,6 +284,8 @@ impl Driver {
                 Command::AddAuth { scheme, auth, answer } => {
                     self.session.add_auth(now, &scheme, &auth, Ticket::Call(answer));
                 }
+                // Nobody waits for it any more.
+                Command::Watch { queue, .. } if queue.is_dropped() => {}
                 Command::Watch { path, mode, queue, ready } => {
                     let subscriber = Subscriber::Stream { queue, ready: Some(ready) };
                     self.fanout.subscribe(&mut self.session, now, &path, mode, subscriber);
@@ -357,6 +367,9 @@ async fn link_turn(link: &mut Link, inbox: &mut BytesMut, outbox: &mut BytesMut)
                 && let Poll::Ready(written) = Pin::new(&mut *transport).poll_write(cx, outbox)
             {
                 return Poll::Ready(Turn::Wrote(written));
+            }
+            if inbox.capacity() - inbox.len() < READ_BYTES_MIN {
+                inbox.reserve(READ_BYTES);
             }
             let read = pin!(transport.read_buf(inbox));
             Poll::Ready(Turn::Read(ready!(read.poll(cx))))

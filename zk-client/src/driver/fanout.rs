@@ -40,6 +40,8 @@ type Groups = BTreeMap<Box<str>, Group>;
 pub(crate) struct Fanout {
     persistent: Groups,
     recursive: Groups,
+    /// The connection is lost: whoever joins a watch now joins it in its gap.
+    in_gap: bool,
     /// Inline consumers to be told that their watch stands, or was refused.
     pub(crate) notices: Vec<(ConsumerId, Token, Result<(), ErrorCode>)>,
 }
@@ -62,9 +64,13 @@ impl Fanout {
         mode: WatchMode,
         subscriber: Subscriber,
     ) {
+        let in_gap = self.in_gap;
         let groups = self.groups(mode);
         let is_new = !groups.contains_key(path);
         let group = groups.entry(path.into()).or_default();
+        if let (true, true, Subscriber::Stream { queue, .. }) = (in_gap, group.armed, &subscriber) {
+            queue.push(WatchItem::Gap(GapReason::ConnectionLost));
+        }
         group.subscribers.push(subscriber);
         if group.armed {
             self.tell_ready(path, mode, Ok(()));
@@ -168,11 +174,13 @@ impl Fanout {
 
     /// The connection is gone: events may be missed from here on.
     pub(crate) fn lost(&mut self) {
+        self.in_gap = true;
         self.mark(&WatchItem::Gap(GapReason::ConnectionLost));
     }
 
     /// The session machine has set all watches again.
     pub(crate) fn resumed(&mut self, new_session: bool) {
+        self.in_gap = false;
         self.mark(&WatchItem::Resumed { new_session });
     }
 

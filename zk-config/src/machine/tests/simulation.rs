@@ -165,9 +165,9 @@ impl Simulation {
             event_zxids: this.below(2) == 0,
             batches: this.below(4) != 0,
             batch_limit: if this.below(4) == 0 { 2 } else { usize::MAX },
-            cut_one_in: [8, 20, 60, 100_000][this.below(4) as usize],
+            cut_one_in: this.pick([8, 20, 60, 100_000]),
             write_one_in: 2 + this.below(6),
-            tick: [Duration::from_micros(10), HOLD_MAX / 3][this.below(2) as usize],
+            tick: this.pick([Duration::from_micros(10), HOLD_MAX / 3]),
         };
         this
     }
@@ -177,6 +177,15 @@ impl Simulation {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         (self.random >> 11) % bound
+    }
+
+    fn index(&mut self, len: usize) -> usize {
+        usize::try_from(self.below(len as u64)).expect("below len")
+    }
+
+    fn pick<T, const N: usize>(&mut self, choices: [T; N]) -> T {
+        let index = self.index(N);
+        choices.into_iter().nth(index).expect("an index of the choices")
     }
 
     fn say(&self, text: impl FnOnce() -> String) {
@@ -307,7 +316,7 @@ impl Simulation {
     fn connect(&mut self) {
         let oldest = self.log.committed.partition_point(|committed| committed.zxid < self.seen);
         let oldest = oldest.min(self.log.committed.len() - 1);
-        let applied = oldest + self.below((self.log.committed.len() - oldest) as u64) as usize;
+        let applied = oldest + self.index(self.log.committed.len() - oldest);
         self.reached.lagging_server += u64::from(applied + 1 < self.log.committed.len());
         self.say(|| format!("connect to a server at {}", self.log.committed[applied].zxid));
         let (requests, stream) = (VecDeque::new(), VecDeque::new());

@@ -1,0 +1,208 @@
+//! The model behind a lock, and everything that its sockets share: who is to be woken, what is broken on purpose.
+//!
+//! Must not know how bytes get to a socket. The lock is never held across an await.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use tokio::{sync::Notify, time::Instant};
+
+use super::model::{Close, ConnId, Model, Output};
+
+/// What is broken on purpose at one member.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Faults {
+    /// Nothing gets through, in neither direction.
+    pub(super) black_hole: bool,
+    /// Requests are carried out, and nobody is told.
+    pub(super) hold_replies: bool,
+    pub(super) delay: Duration,
+    /// After how many bytes to the client the next connection ends.
+    pub(super) cut_next: Option<usize>,
+}
+
+/// One front door.
+#[derive(Debug, Default)]
+pub(super) struct Member {
+    pub(super) faults: Faults,
+    pub(super) serving: bool,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) model: Model,
+    pub(super) members: Vec<Member>,
+    links: HashMap<ConnId, (usize, Arc<Notify>)>,
+}
+
+/// A new connection, as its task needs it.
+pub(super) struct Link {
+    pub(super) id: ConnId,
+    pub(super) wake: Arc<Notify>,
+    pub(super) cut_after: Option<usize>,
+}
+
+/// What a connection's task is to do next.
+pub(super) struct Turn {
+    pub(super) output: Output,
+    pub(super) delay: Duration,
+}
+
+/// Shared by all members and all their connections.
+#[derive(Debug)]
+pub(super) struct Hub {
+    state: Mutex<State>,
+    started: Instant,
+    /// Told after everything that happens; see [`changed`](Self::changed).
+    changes: Notify,
+}
+
+impl Hub {
+    pub(super) fn new(model: Model, members: usize) -> Arc<Self> {
+        let tick = model.tick().max(Duration::from_millis(1));
+        let members = std::iter::repeat_with(Member::default).take(members).collect();
+        let hub = Arc::new(Self {
+            state: Mutex::new(State { model, members, links: HashMap::new() }),
+            started: Instant::now(),
+            changes: Notify::new(),
+        });
+        tokio::spawn(keep_time(Arc::downgrade(&hub), hub.started, tick));
+        hub
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Time since the start, on the runtime's clock.
+    pub(super) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Runs something on the model, and wakes whom it concerns.
+    pub(super) fn act<R>(&self, run: impl FnOnce(&mut State, Duration) -> R) -> R {
+        let now = self.now();
+        let mut state = self.lock();
+        let result = run(&mut state, now);
+        state.wake_ready(None);
+        drop(state);
+        self.changes.notify_waiters();
+        result
+    }
+
+    /// Waits until a condition holds that something on this server makes true.
+    pub(super) async fn changed(&self, mut condition: impl FnMut(&State) -> bool) {
+        loop {
+            let change = self.changes.notified();
+            tokio::pin!(change);
+            change.as_mut().enable();
+            if condition(&self.lock()) {
+                return;
+            }
+            change.await;
+        }
+    }
+
+    pub(super) fn open(&self, member: usize, peer: SocketAddr) -> Option<Link> {
+        let wake = Arc::new(Notify::new());
+        self.act(|state, now| {
+            let cut_after = state.members.get_mut(member).filter(|member| member.serving)?.faults.cut_next.take();
+            let id = state.model.open(now, member, peer);
+            state.links.insert(id, (member, Arc::clone(&wake)));
+            Some(Link { id, wake, cut_after })
+        })
+    }
+
+    pub(super) fn close(&self, id: ConnId) {
+        self.act(|state, _| {
+            state.model.close(id);
+            state.links.remove(&id);
+        });
+    }
+
+    /// Hands over what has arrived, takes what is to be written, and wakes the tasks of other connections, all in one
+    /// turn: that keeps every connection's output in the order of the commits.
+    pub(super) fn turn(&self, id: ConnId, member: usize, inbox: &mut BytesMut) -> Turn {
+        let now = self.now();
+        let mut state = self.lock();
+        let faults = state.members.get(member).map(|member| member.faults).unwrap_or_default();
+        let had_input = !inbox.is_empty();
+        if had_input && !faults.black_hole {
+            state.model.handle_bytes(now, id, inbox);
+        }
+        let output = if (faults.black_hole || faults.hold_replies) && !state.model.is_aborted(id) {
+            Output::default()
+        } else {
+            state.model.take_output(id)
+        };
+        state.wake_ready(Some(id));
+        drop(state);
+        if had_input {
+            self.changes.notify_waiters();
+        }
+        Turn { output, delay: faults.delay }
+    }
+
+    pub(super) fn count(&self, member: usize, bytes_in: usize, bytes_out: usize) {
+        if let Some(member) = self.lock().members.get_mut(member) {
+            member.bytes_in += bytes_in as u64;
+            member.bytes_out += bytes_out as u64;
+        }
+    }
+
+    /// Changes what is broken at a member; its connections look again.
+    pub(super) fn set_faults(&self, member: usize, change: impl FnOnce(&mut Faults)) {
+        self.act(|state, _| {
+            if let Some(member) = state.members.get_mut(member) {
+                change(&mut member.faults);
+            }
+            for (_, wake) in state.links.values().filter(|(of, _)| *of == member) {
+                wake.notify_one();
+            }
+        });
+    }
+
+    /// Ends every connection of a member, by a reset.
+    pub(super) fn drop_connections(&self, member: usize) {
+        self.act(|state, _| state.model.hang_up_member(member, Close::Abort));
+    }
+
+    /// Waits until no socket of a member is open.
+    pub(super) async fn drained(&self, member: usize) {
+        self.changed(|state| state.links.values().all(|(of, _)| *of != member)).await;
+    }
+}
+
+impl State {
+    fn wake_ready(&mut self, but: Option<ConnId>) {
+        while let Some(id) = self.model.poll_ready() {
+            if but != Some(id)
+                && let Some((_, wake)) = self.links.get(&id)
+            {
+                wake.notify_one();
+            }
+        }
+    }
+}
+
+/// Wakes the model at every tick: deadlines are multiples of it. Stands still while no member serves.
+async fn keep_time(hub: Weak<Hub>, started: Instant, tick: Duration) {
+    let mut interval = tokio::time::interval_at(started + tick, tick);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        interval.tick().await;
+        let Some(hub) = hub.upgrade() else { return };
+        hub.act(|state, now| {
+            if state.members.iter().any(|member| member.serving) {
+                state.model.handle_timeout(now);
+            }
+        });
+    }
+}

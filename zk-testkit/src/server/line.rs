@@ -1,0 +1,132 @@
+//! One connection's task: bytes from the socket to the model and back.
+//!
+//! Must not know what the bytes mean.
+
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    hub::{Hub, Link},
+    model::{Close, Output},
+};
+
+/// Bytes read and not yet taken by the model before reading stops: many requests of the largest size.
+const INBOX_LEN_MAX: usize = 16 * 1024 * 1024;
+
+/// What reading at least has room for; most requests fit in one read.
+const READ_LEN: usize = 16 * 1024;
+
+/// What is on its way to the client.
+struct Outgoing {
+    bytes: BytesMut,
+    close: Option<Close>,
+    /// Waiting for its time.
+    delayed: VecDeque<(Instant, Output)>,
+    /// Bytes until the connection is cut.
+    budget: Option<usize>,
+}
+
+impl Outgoing {
+    /// Adds what the model gave, to be written after a delay; nothing overtakes what is already delayed.
+    fn add(&mut self, output: Output, delay: std::time::Duration) {
+        if output.close == Some(Close::Abort) {
+            self.delayed.clear();
+            self.release(output);
+        } else if delay.is_zero() && self.delayed.is_empty() {
+            self.release(output);
+        } else if !output.bytes.is_empty() || output.close.is_some() {
+            self.delayed.push_back((Instant::now() + delay, output));
+        }
+    }
+
+    fn release(&mut self, output: Output) {
+        if self.bytes.is_empty() {
+            self.bytes = output.bytes;
+        } else {
+            self.bytes.extend_from_slice(&output.bytes);
+        }
+        self.close = self.close.or(output.close);
+    }
+
+    fn release_due(&mut self) {
+        let now = Instant::now();
+        while let Some((_, output)) = self.delayed.pop_front_if(|(due, _)| *due <= now) {
+            self.release(output);
+        }
+    }
+
+    fn cut(&mut self) {
+        let Some(budget) = self.budget else { return };
+        self.bytes.truncate(budget);
+        if self.bytes.len() == budget {
+            self.close = self.close.or(Some(Close::Gently));
+            self.delayed.clear();
+        }
+    }
+
+    fn written(&mut self, len: usize) {
+        self.budget = self.budget.map(|budget| budget.saturating_sub(len));
+    }
+
+    fn is_over(&self) -> bool {
+        self.close == Some(Close::Abort) || self.close.is_some() && self.bytes.is_empty()
+    }
+}
+
+/// Serves one connection until one side ends it.
+pub(super) async fn serve(hub: Arc<Hub>, member: usize, mut stream: TcpStream, peer: SocketAddr) {
+    let Some(link) = hub.open(member, peer) else { return };
+    let close = transfer(&hub, member, &mut stream, &link).await;
+    // the socket goes first: who waits for the connection's end finds it closed
+    match close {
+        Some(Close::Abort) => {
+            let _ = stream.set_zero_linger();
+        }
+        Some(Close::Gently) | None => {
+            let _ = stream.shutdown().await;
+        }
+    }
+    drop(stream);
+    hub.close(link.id);
+}
+
+async fn transfer(hub: &Hub, member: usize, stream: &mut TcpStream, link: &Link) -> Option<Close> {
+    // what fails here fails at the first read too
+    let _ = stream.set_nodelay(true);
+    let (mut reader, mut writer) = stream.split();
+    let mut inbox = BytesMut::with_capacity(READ_LEN);
+    let mut out = Outgoing { bytes: BytesMut::new(), close: None, delayed: VecDeque::new(), budget: link.cut_after };
+    loop {
+        if out.close.is_none() {
+            let turn = hub.turn(link.id, member, &mut inbox);
+            out.add(turn.output, turn.delay);
+        }
+        out.release_due();
+        out.cut();
+        if out.is_over() {
+            return out.close;
+        }
+        let due = out.delayed.front().map(|(due, _)| *due);
+        inbox.reserve(READ_LEN);
+        tokio::select! {
+            biased;
+            written = writer.write_buf(&mut out.bytes), if !out.bytes.is_empty() => {
+                let written = written.ok()?;
+                out.written(written);
+                hub.count(member, 0, written);
+            }
+            read = reader.read_buf(&mut inbox), if inbox.len() < INBOX_LEN_MAX => {
+                let read = read.ok().filter(|read| *read > 0)?;
+                hub.count(member, read, 0);
+            }
+            () = link.wake.notified() => {}
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The server without its sockets: bytes and times in, bytes out. No clock, no randomness, no tasks.
+//!
+//! Must not know tokio. Several servers ("members") may share one model: their connections see one tree, and no member
+//! ever lags behind another.
+//!
+//! # Rule
+//! After **every** call that takes `now`, write what [`take_output`](Model::take_output) gives to each connection that
+//! [`poll_ready`](Model::poll_ready) names, and arm a timer by [`poll_timeout`](Model::poll_timeout). Output is in the
+//! order of the commits: an event always stands before a reply that could show the new state.
+
+mod acl;
+mod conn;
+mod connect;
+mod direct;
+mod dispatch;
+mod observe;
+mod reads;
+mod sessions;
+mod tree;
+mod txn;
+mod watch_ops;
+mod watches;
+mod words;
+mod writes;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use zk_proto::{SessionId, Zxid};
+
+pub(super) use acl::digest_id;
+pub use conn::{Close, ConnId, Output};
+pub use connect::ConnectAnswer;
+pub use direct::Edit;
+pub use observe::{ConnectionInfo, RequestRecord, SessionInfo, WatchInfo, WatchedKind};
+
+use super::Profile;
+use conn::{Conn, Phase};
+use dispatch::Refusal;
+use observe::Log;
+use sessions::Sessions;
+use tree::Tree;
+use txn::Author;
+use watches::Watches;
+
+/// How long a connection may stay without a ConnectRequest (`sessionlessCnxnTimeout`).
+const SESSIONLESS_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a model is made of.
+#[derive(Clone, Debug)]
+pub struct ModelConfig {
+    /// The ZooKeeper to be like.
+    pub profile: Profile,
+    /// The unit of session deadlines.
+    pub tick: Duration,
+    /// The shortest and the longest session timeout; ZooKeeper's own are 2 and 20 ticks.
+    pub timeout_bounds: Option<(Duration, Duration)>,
+    /// The wall clock at time zero, in ms since the epoch; stamps `ctime` and `mtime`.
+    pub wall_base_ms: i64,
+    /// The first session's id.
+    pub first_session: SessionId,
+    /// The digest (`super:BASE64(..)`) that may do everything.
+    pub super_digest: Option<String>,
+    /// How often unused containers and outlived znodes are looked for.
+    pub container_interval: Duration,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            profile: Profile::default(),
+            tick: Duration::from_secs(2),
+            timeout_bounds: None,
+            wall_base_ms: 0,
+            first_session: SessionId(0x0100_0000_0000_0000),
+            super_digest: None,
+            container_interval: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The whole state of a server, or of an ensemble whose members never lag; see the module's rule.
+#[derive(Debug)]
+pub struct Model {
+    config: ModelConfig,
+    zxid: Zxid,
+    tree: Tree,
+    watches: Watches,
+    sessions: Sessions,
+    conns: BTreeMap<ConnId, Conn>,
+    next_conn: u64,
+    /// Connections with output.
+    ready: VecDeque<ConnId>,
+    connect_answers: VecDeque<ConnectAnswer>,
+    refusals: VecDeque<Refusal>,
+    read_only: bool,
+    next_container_check: Duration,
+    log: Log,
+}
+
+impl Model {
+    /// A server with an empty tree.
+    #[must_use]
+    pub fn new(config: ModelConfig) -> Self {
+        let bounds = config.timeout_bounds.unwrap_or((config.tick * 2, config.tick * 20));
+        Self {
+            zxid: Zxid(0),
+            tree: Tree::new(),
+            watches: Watches::default(),
+            sessions: Sessions::new(config.tick, bounds, config.first_session.0),
+            conns: BTreeMap::new(),
+            next_conn: 1,
+            ready: VecDeque::new(),
+            connect_answers: VecDeque::new(),
+            refusals: VecDeque::new(),
+            read_only: false,
+            next_container_check: config.container_interval,
+            log: Log::default(),
+            config,
+        }
+    }
+
+    /// The last transaction.
+    #[must_use]
+    pub const fn zxid(&self) -> Zxid {
+        self.zxid
+    }
+
+    /// A client has connected to a member.
+    pub fn open(&mut self, now: Duration, member: usize, peer: SocketAddr) -> ConnId {
+        let id = ConnId(self.next_conn);
+        self.next_conn += 1;
+        self.conns.insert(id, Conn::new(member, peer, now));
+        id
+    }
+
+    /// The transport of a connection is gone: its watches go with it, its session lives on.
+    pub fn close(&mut self, conn: ConnId) {
+        self.hang_up(conn, Close::Abort);
+        self.conns.remove(&conn);
+    }
+
+    /// Hangs up on every connection of a member.
+    pub fn hang_up_member(&mut self, member: usize, how: Close) {
+        let ids: Vec<ConnId> = self.conns.iter().filter(|(_, conn)| conn.member == member).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.hang_up(id, how);
+        }
+    }
+
+    /// The next connection that has something to be written or is to be ended.
+    pub fn poll_ready(&mut self) -> Option<ConnId> {
+        let id = self.ready.pop_front()?;
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.listed = false;
+        }
+        Some(id)
+    }
+
+    /// What is to be written to a connection.
+    pub fn take_output(&mut self, conn: ConnId) -> Output {
+        match self.conns.get_mut(&conn) {
+            Some(conn) => conn.take_output(),
+            None => Output { bytes: BytesMut::new(), close: Some(Close::Abort) },
+        }
+    }
+
+    /// Whether a connection is to be reset, so that what is held back for it is of no use any more.
+    #[must_use]
+    pub fn is_aborted(&self, conn: ConnId) -> bool {
+        self.conns.get(&conn).is_none_or(Conn::is_aborted)
+    }
+
+    /// Sends bytes that are no answer to anything: an event that did not happen, half a frame, garbage.
+    pub fn send(&mut self, conn: ConnId, bytes: &[u8]) {
+        if let Some(conn) = self.conns.get_mut(&conn) {
+            conn.put(bytes);
+        }
+        self.list(conn);
+    }
+
+    /// The unit of deadlines.
+    #[must_use]
+    pub const fn tick(&self) -> Duration {
+        self.config.tick
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let fresh = self.conns.values().filter(|conn| conn.phase == Phase::Fresh);
+        let sessionless = fresh.map(|conn| conn.opened + SESSIONLESS_LIMIT).min();
+        let containers = self.tree.mortals().next().map(|_| self.next_container_check);
+        [self.sessions.next_deadline(), sessionless, containers].into_iter().flatten().min()
+    }
+
+    /// Ends sessions whose time is over, and connections that never said who they are.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        for session in self.sessions.due(now) {
+            self.expire(now, session);
+        }
+        let is_late = |conn: &Conn| conn.phase == Phase::Fresh && conn.opened + SESSIONLESS_LIMIT <= now;
+        let late: Vec<ConnId> = self.conns.iter().filter(|(_, conn)| is_late(conn)).map(|(id, _)| *id).collect();
+        for id in late {
+            self.hang_up(id, Close::Gently);
+        }
+        if self.next_container_check <= now {
+            self.check_containers(now);
+            self.next_container_check = now + self.config.container_interval;
+        }
+    }
+
+    /// The servers were down: every session has its whole timeout again.
+    pub fn handle_restart(&mut self, now: Duration) {
+        self.sessions.restart(now);
+    }
+
+    /// Ends a session as the ensemble does when nothing was heard of it. Whether there was one.
+    pub fn expire(&mut self, now: Duration, session: SessionId) -> bool {
+        let Some(ended) = self.sessions.remove(session) else { return false };
+        if let Some(conn) = ended.conn {
+            self.hang_up(conn, Close::Gently);
+        }
+        self.end_session(now, session);
+        true
+    }
+
+    /// Deletes the ephemerals of a session that is no more, as one transaction.
+    fn end_session(&mut self, now: Duration, session: SessionId) {
+        let author = Author { session, identities: acl::superuser() };
+        self.transact(now, &author, |txn| txn.delete_ephemerals());
+    }
+
+    /// Marks a connection as one with output.
+    fn list(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(&id).filter(|conn| !conn.listed) {
+            conn.listed = true;
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Ends a connection: its watches go at once, its session is free for another one.
+    fn hang_up(&mut self, id: ConnId, how: Close) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let session = conn.session();
+        conn.hang_up(how);
+        self.watches.remove_connection(id);
+        if let Some(session) = session {
+            self.sessions.detach(session, id);
+        }
+        self.list(id);
+    }
+
+    /// The wall clock in ms since the epoch.
+    fn wall_ms(&self, now: Duration) -> i64 {
+        self.config.wall_base_ms.saturating_add(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn next_zxid(&mut self) -> Zxid {
+        self.zxid = Zxid(self.zxid.0.wrapping_add(1));
+        self.zxid
+    }
+}

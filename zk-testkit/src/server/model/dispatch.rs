@@ -1,0 +1,242 @@
+//! From a request's frame to the handler of its opcode, and back to a reply. The only place that matches on opcodes.
+//!
+//! Must not know how anything is carried out. Source: protocol.md sections 2.5 and 3.
+
+use std::{borrow::Cow, time::Duration};
+
+use bytes::Bytes;
+use zk_proto::{
+    ErrorCode, OpCode, SessionId, Zxid,
+    jute::{Decode, Encode, Reader},
+    multi::MultiRequest,
+    records::{
+        AuthPacket, Create2Response, CreateRequest, CreateResponse, CreateTtlRequest, Empty, PathRequest,
+        PathVersionRequest, ReconfigRequest, RequestHeader, SaslResponse, SetAclRequest, SetDataRequest, StatResponse,
+        SyncResponse,
+    },
+    session::xid,
+};
+
+use super::{
+    Close, ConnId, Model, acl,
+    observe::RequestRecord,
+    txn::{Author, Txn},
+};
+
+/// The next request with this opcode is answered with this code and not carried out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    op: OpCode,
+    code: ErrorCode,
+}
+
+/// One request on its way through the server.
+pub(super) struct Call<'f> {
+    pub(super) now: Duration,
+    pub(super) conn: ConnId,
+    pub(super) session: SessionId,
+    pub(super) xid: i32,
+    pub(super) op: OpCode,
+    body: Reader<'f>,
+}
+
+impl<'f> Call<'f> {
+    /// Reads the request's record.
+    ///
+    /// # Errors
+    /// -5, as a server answers.
+    pub(super) fn record<R: Decode<'f>>(&self) -> Result<R, ErrorCode> {
+        R::decode(&mut self.body.clone()).map_err(|_| ErrorCode::MARSHALLING_ERROR)
+    }
+
+    /// The path that nearly every record begins with; null is `None`.
+    pub(super) fn path(&self) -> Result<Option<Cow<'f, str>>, ErrorCode> {
+        self.record()
+    }
+}
+
+impl Model {
+    pub(super) fn handle_request(&mut self, now: Duration, conn: ConnId, session: SessionId, frame: &Bytes) {
+        let mut body = Reader::new(frame);
+        let Ok(header) = RequestHeader::decode(&mut body) else {
+            self.hang_up(conn, Close::Gently);
+            return;
+        };
+        let call = Call { now, conn, session, xid: header.xid, op: header.op, body };
+        self.note(&call);
+        if !matches!(call.op, OpCode::AUTH | OpCode::SASL) {
+            self.sessions.touch(now, session);
+        }
+        if let Some(code) = self.scripted_refusal(call.op) {
+            self.refuse(&call, code);
+        } else if !self.config.profile.knows(call.op) {
+            self.refuse(&call, ErrorCode::UNIMPLEMENTED);
+        } else if self.read_only && (is_write(call.op) || call.op == OpCode::SYNC) {
+            self.reply(&call, &Err::<Empty, _>(ErrorCode::NOT_READ_ONLY));
+        } else {
+            self.dispatch(&call);
+        }
+    }
+
+    fn note(&mut self, call: &Call<'_>) {
+        let Some(conn) = self.conns.get_mut(&call.conn) else { return };
+        conn.last_op = call.op;
+        conn.last_xid = call.xid;
+        let path = if has_path(call.op) { call.path().ok().flatten().map(Cow::into_owned) } else { None };
+        let (conn, session, xid, op, member) = (call.conn, call.session, call.xid, call.op, conn.member);
+        self.log.push(RequestRecord { member, conn, session, xid, op, path });
+    }
+
+    fn dispatch(&mut self, call: &Call<'_>) {
+        match call.op {
+            OpCode::PING => self.put_reply(call.conn, xid::PING, self.zxid, &Ok(Empty {})),
+            OpCode::CREATE => {
+                let path = |(path, _)| CreateResponse { path };
+                self.write(call, |txn| txn.create(call.op, &call.record::<CreateRequest<'_>>()?).map(path));
+            }
+            OpCode::CREATE2 | OpCode::CREATE_CONTAINER => {
+                let full = |(path, stat)| Create2Response { path, stat };
+                self.write(call, |txn| txn.create(call.op, &call.record::<CreateRequest<'_>>()?).map(full));
+            }
+            OpCode::CREATE_TTL => {
+                let full = |(path, stat)| Create2Response { path, stat };
+                self.write(call, |txn| txn.create_ttl(&call.record::<CreateTtlRequest<'_>>()?).map(full));
+            }
+            OpCode::DELETE => {
+                let none = |()| Empty {};
+                self.write(call, |txn| txn.delete(&call.record::<PathVersionRequest<'_>>()?).map(none));
+            }
+            OpCode::DELETE_CONTAINER => {
+                let none = |()| Empty {};
+                self.write(call, |txn| txn.delete_container(&call.record::<PathRequest<'_>>()?.path).map(none));
+            }
+            OpCode::SET_DATA => {
+                let full = |stat| StatResponse { stat };
+                self.write(call, |txn| txn.set_data(&call.record::<SetDataRequest<'_>>()?).map(full));
+            }
+            OpCode::SET_ACL => {
+                let full = |stat| StatResponse { stat };
+                self.write(call, |txn| txn.set_acl(&call.record::<SetAclRequest<'_>>()?).map(full));
+            }
+            OpCode::MULTI => self.write(call, |txn| txn.multi(&call.record::<MultiRequest<'_>>()?)),
+            OpCode::RECONFIG => self.write(call, |_| {
+                call.record::<ReconfigRequest<'_>>().and(Err::<Empty, _>(ErrorCode::RECONFIG_DISABLED))
+            }),
+            OpCode::CHECK if self.config.profile.refuses_bare_check => self.refuse(call, ErrorCode::UNIMPLEMENTED),
+            // versions before that never answer
+            OpCode::CHECK => {}
+            OpCode::SYNC => {
+                let echo = |path: Option<Cow<'_, str>>| SyncResponse { path: path.map(Cow::into_owned) };
+                self.reply(call, &call.path().map(echo));
+            }
+            OpCode::AUTH => self.authenticate(call),
+            // no SASL is configured here, and this is how a server says so
+            OpCode::SASL => self.put_reply(call.conn, call.xid, Zxid(0), &Ok(SaslResponse { token: None })),
+            OpCode::CLOSE_SESSION => self.close_session(call),
+            _ if self.dispatch_read(call) || self.dispatch_watch(call) => {}
+            _ => self.refuse(call, ErrorCode::UNIMPLEMENTED),
+        }
+    }
+
+    fn write<T: Encode>(&mut self, call: &Call<'_>, run: impl FnOnce(&mut Txn<'_>) -> Result<T, ErrorCode>) {
+        let Some(conn) = self.conns.get(&call.conn) else { return };
+        let author = Author { session: call.session, identities: conn.identities.clone() };
+        let result = self.transact(call.now, &author, run);
+        self.reply(call, &result);
+    }
+
+    /// The session's end: its ephemerals go first, then the answer, then the connection.
+    fn close_session(&mut self, call: &Call<'_>) {
+        self.sessions.remove(call.session);
+        self.end_session(call.now, call.session);
+        self.reply(call, &Ok(Empty {}));
+        self.hang_up(call.conn, Close::Gently);
+    }
+
+    fn authenticate(&mut self, call: &Call<'_>) {
+        let Some(conn) = self.conns.get_mut(&call.conn) else { return };
+        let super_digest = self.config.super_digest.as_deref();
+        let added = call
+            .record::<AuthPacket<'_>>()
+            .map_err(|_| ErrorCode::AUTH_FAILED)
+            .and_then(|packet| acl::authenticate(&packet.scheme, packet.auth.0, conn.peer.ip(), super_digest));
+        match added {
+            Ok(added) => {
+                let new: Vec<_> = added.into_iter().filter(|id| !conn.identities.contains(id)).collect();
+                conn.identities = conn.identities.iter().cloned().chain(new).collect();
+                self.put_reply(call.conn, call.xid, Zxid(0), &Ok(Empty {}));
+            }
+            Err(code) => self.refuse(call, code),
+        }
+    }
+
+    pub(super) fn reply<T: Encode>(&mut self, call: &Call<'_>, result: &Result<T, ErrorCode>) {
+        self.put_reply(call.conn, call.xid, self.zxid, result);
+    }
+
+    fn put_reply<T: Encode>(&mut self, id: ConnId, xid: i32, zxid: Zxid, result: &Result<T, ErrorCode>) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.put_reply(xid, zxid, result);
+            self.list(id);
+        }
+    }
+
+    /// An error that does not come from carrying out the request; some cost the connection.
+    fn refuse(&mut self, call: &Call<'_>, code: ErrorCode) {
+        let (zxid, closes) = match code {
+            ErrorCode::UNIMPLEMENTED => (Zxid(-1), true),
+            ErrorCode::AUTH_FAILED | ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH => (Zxid(0), true),
+            ErrorCode::SESSION_EXPIRED => (self.zxid, true),
+            _ => (self.zxid, false),
+        };
+        self.put_reply(call.conn, call.xid, zxid, &Err::<Empty, _>(code));
+        if closes {
+            self.hang_up(call.conn, Close::Gently);
+        }
+    }
+
+    /// Answers the next request with this opcode with an error and does not carry it out. Where a real server hangs
+    /// up after the code, this one does too.
+    pub fn script_refusal(&mut self, op: OpCode, code: ErrorCode) {
+        self.refusals.push_back(Refusal { op, code });
+    }
+
+    fn scripted_refusal(&mut self, op: OpCode) -> Option<ErrorCode> {
+        let index = self.refusals.iter().position(|refusal| refusal.op == op)?;
+        self.refusals.remove(index).map(|refusal| refusal.code)
+    }
+}
+
+/// Requests that a read-only server refuses, besides sync.
+const fn is_write(op: OpCode) -> bool {
+    matches!(
+        op,
+        OpCode::CREATE
+            | OpCode::CREATE2
+            | OpCode::CREATE_CONTAINER
+            | OpCode::CREATE_TTL
+            | OpCode::DELETE
+            | OpCode::DELETE_CONTAINER
+            | OpCode::SET_DATA
+            | OpCode::SET_ACL
+            | OpCode::MULTI
+            | OpCode::RECONFIG
+    )
+}
+
+/// Requests whose record begins with a path.
+const fn has_path(op: OpCode) -> bool {
+    !matches!(
+        op,
+        OpCode::PING
+            | OpCode::MULTI
+            | OpCode::MULTI_READ
+            | OpCode::AUTH
+            | OpCode::SASL
+            | OpCode::SET_WATCHES
+            | OpCode::SET_WATCHES2
+            | OpCode::RECONFIG
+            | OpCode::WHO_AM_I
+            | OpCode::CLOSE_SESSION
+    )
+}

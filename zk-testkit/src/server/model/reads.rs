@@ -1,0 +1,150 @@
+//! Requests that only look: data, stats, children, ACLs.
+//!
+//! Must not know frames. One-shot watches that a read asks for are set here, because whether one is set depends on what
+//! the read found. Source: protocol.md sections 3.1 and 4.1.
+
+use zk_proto::{
+    ErrorCode, OpCode, Permissions,
+    jute::Encode,
+    multi::{MultiReadRequest, MultiResponse, MultiResult, ReadOp},
+    records::{
+        ClientInfo, GetAclResponse, GetAllChildrenNumberResponse, GetChildren2Response, GetChildrenResponse,
+        GetDataRequest, GetDataResponse, GetEphemeralsResponse, PathRequest, StatResponse, WhoAmIResponse,
+    },
+};
+
+use super::{ConnId, Model, acl, dispatch::Call, tree::Node, watches::Side};
+
+impl Model {
+    /// Whether the opcode was one of a read; then it is answered.
+    pub(super) fn dispatch_read(&mut self, call: &Call<'_>) -> bool {
+        match call.op {
+            OpCode::EXISTS => self.read(call, Self::exists),
+            OpCode::GET_DATA => self.read(call, |model, call| {
+                let request = call.record::<GetDataRequest<'_>>()?;
+                let reply = model.get_data(call.conn, &request.path)?;
+                model.watch(call, Side::Data, &request);
+                Ok(reply)
+            }),
+            OpCode::GET_CHILDREN => {
+                self.read(call, |model, call| {
+                    let (children, _) = model.get_children(call)?;
+                    Ok(GetChildrenResponse { children })
+                });
+            }
+            OpCode::GET_CHILDREN2 => {
+                self.read(call, |model, call| {
+                    let (children, stat) = model.get_children(call)?;
+                    Ok(GetChildren2Response { children, stat })
+                });
+            }
+            OpCode::GET_ACL => self.read(call, Self::get_acl),
+            OpCode::MULTI_READ => self.read(call, Self::multi_read),
+            OpCode::GET_EPHEMERALS => self.read(call, Self::get_ephemerals),
+            OpCode::GET_ALL_CHILDREN_NUMBER => self.read(call, Self::get_all_children_number),
+            OpCode::WHO_AM_I => self.read(call, Self::who_am_i),
+            _ => return false,
+        }
+        true
+    }
+
+    fn read<T: Encode>(&mut self, call: &Call<'_>, run: impl FnOnce(&mut Self, &Call<'_>) -> Result<T, ErrorCode>) {
+        let result = run(self, call);
+        self.reply(call, &result);
+    }
+
+    /// A znode that the connection may use in one of these ways.
+    fn allowed(&self, conn: ConnId, path: &str, wanted: Permissions) -> Result<&Node, ErrorCode> {
+        let node = self.tree.get(path).ok_or(ErrorCode::NO_NODE)?;
+        if self.may(conn, node, wanted) { Ok(node) } else { Err(ErrorCode::NO_AUTH) }
+    }
+
+    fn may(&self, conn: ConnId, node: &Node, wanted: Permissions) -> bool {
+        self.conns.get(&conn).is_some_and(|conn| acl::allows(&node.acl, wanted, &conn.identities))
+    }
+
+    fn watch(&mut self, call: &Call<'_>, side: Side, request: &GetDataRequest<'_>) {
+        if request.watch {
+            self.watches.add(&self.config.profile, side, &request.path, call.conn);
+        }
+    }
+
+    /// A watch is set even if there is no such znode: it is for the creation.
+    fn exists(&mut self, call: &Call<'_>) -> Result<StatResponse, ErrorCode> {
+        let request = call.record::<GetDataRequest<'_>>()?;
+        if request.path.contains('\0') {
+            return Err(ErrorCode::BAD_ARGUMENTS);
+        }
+        let node = self.tree.get(&request.path);
+        let hidden = |node: &Node| self.config.profile.read_filter && !self.may(call.conn, node, Permissions::READ);
+        if node.is_some_and(hidden) {
+            return Err(ErrorCode::NO_AUTH);
+        }
+        let stat = node.map(Node::stat).ok_or(ErrorCode::NO_NODE);
+        self.watch(call, Side::Data, &request);
+        stat.map(|stat| StatResponse { stat })
+    }
+
+    fn get_data(&self, conn: ConnId, path: &str) -> Result<GetDataResponse, ErrorCode> {
+        let node = self.allowed(conn, path, Permissions::READ)?;
+        Ok(GetDataResponse { data: node.data.clone(), stat: node.stat() })
+    }
+
+    fn get_children(&mut self, call: &Call<'_>) -> Result<(Vec<String>, zk_proto::Stat), ErrorCode> {
+        let request = call.record::<GetDataRequest<'_>>()?;
+        let node = self.allowed(call.conn, &request.path, Permissions::READ)?;
+        let reply = (names(node), node.stat());
+        self.watch(call, Side::Child, &request);
+        Ok(reply)
+    }
+
+    fn get_acl(&mut self, call: &Call<'_>) -> Result<GetAclResponse, ErrorCode> {
+        let request = call.record::<PathRequest<'_>>()?;
+        let node = self.allowed(call.conn, &request.path, Permissions::READ.and(Permissions::ADMIN))?;
+        let whole = self.may(call.conn, node, Permissions::ADMIN);
+        let acl = if whole { node.acl.to_vec() } else { acl::masked(&node.acl) };
+        Ok(GetAclResponse { acl, stat: node.stat() })
+    }
+
+    /// Each read succeeds or fails by itself; nobody looks at their watch flags.
+    fn multi_read(&mut self, call: &Call<'_>) -> Result<MultiResponse, ErrorCode> {
+        let request = call.record::<MultiReadRequest<'_>>()?;
+        let one = |op: &ReadOp<'_>| match op {
+            ReadOp::GetData(read) => self.get_data(call.conn, &read.path).map(MultiResult::GetData),
+            ReadOp::GetChildren(read) => {
+                let node = self.allowed(call.conn, &read.path, Permissions::READ)?;
+                Ok(MultiResult::GetChildren(names(node)))
+            }
+        };
+        let results = request.ops.iter().map(|op| one(op).unwrap_or_else(MultiResult::Error)).collect();
+        Ok(MultiResponse { results })
+    }
+
+    /// The prefix is one of the text, not of path components.
+    fn get_ephemerals(&mut self, call: &Call<'_>) -> Result<GetEphemeralsResponse, ErrorCode> {
+        let prefix = call.path()?.unwrap_or_default();
+        let prefix = if prefix.trim() == "/" || prefix.trim().is_empty() { "" } else { &prefix };
+        let own = self.tree.ephemerals(call.session).filter(|path| path.starts_with(prefix));
+        Ok(GetEphemeralsResponse { paths: own.map(str::to_owned).collect() })
+    }
+
+    fn get_all_children_number(&mut self, call: &Call<'_>) -> Result<GetAllChildrenNumberResponse, ErrorCode> {
+        let request = call.record::<PathRequest<'_>>()?;
+        self.allowed(call.conn, &request.path, Permissions::READ)?;
+        let total = i32::try_from(self.tree.descendants(&request.path)).unwrap_or(i32::MAX);
+        Ok(GetAllChildrenNumberResponse { total })
+    }
+
+    fn who_am_i(&mut self, call: &Call<'_>) -> Result<WhoAmIResponse, ErrorCode> {
+        let identities = self.conns.get(&call.conn).map(|conn| conn.identities.clone());
+        let named = |identity| {
+            let (scheme, user) = acl::public_name(identity);
+            ClientInfo { scheme, user }
+        };
+        Ok(WhoAmIResponse { identities: identities.iter().flat_map(|all| all.iter()).map(named).collect() })
+    }
+}
+
+fn names(node: &Node) -> Vec<String> {
+    node.children.iter().map(|name| name.to_string()).collect()
+}

@@ -1,0 +1,121 @@
+//! Requests about watches: set again after a reconnect, set for good, looked for, removed.
+//!
+//! Must not know how a change finds its watchers. Source: protocol.md sections 3.4, 4.4 and 4.6.
+
+use zk_proto::{
+    ErrorCode, EventType, OpCode, WatchMode, Zxid,
+    jute::Tail,
+    records::{AddWatchRequest, AddWatchResponse, Empty, SetWatches2Request, SetWatchesRequest, Str, WatchesRequest},
+};
+
+use super::{Model, dispatch::Call, watches::Side, writes::event_frame};
+
+impl Model {
+    /// Whether the opcode was one about watches; then it is answered.
+    pub(super) fn dispatch_watch(&mut self, call: &Call<'_>) -> bool {
+        match call.op {
+            OpCode::ADD_WATCH => {
+                let result = self.add_watch(call);
+                self.reply(call, &result);
+            }
+            OpCode::CHECK_WATCHES => {
+                let result = self.check_watches(call);
+                self.reply(call, &result);
+            }
+            OpCode::REMOVE_WATCHES => {
+                let result = self.remove_watches(call);
+                self.reply(call, &result);
+            }
+            OpCode::SET_WATCHES => {
+                let result = call.record::<SetWatchesRequest<'_>>().map(|request| {
+                    let SetWatchesRequest { relative_zxid, data, exist, child } = &request;
+                    self.set_watches(call, *relative_zxid, data, exist, child);
+                    Empty {}
+                });
+                self.reply(call, &result);
+            }
+            OpCode::SET_WATCHES2 => {
+                let result = call.record::<SetWatches2Request<'_>>().map(|request| {
+                    let SetWatches2Request { relative_zxid, data, exist, child, .. } = &request;
+                    self.set_watches(call, *relative_zxid, data, exist, child);
+                    for path in &request.persistent {
+                        self.watches.add_persistent(&self.config.profile, path, call.conn);
+                    }
+                    for path in &request.recursive {
+                        self.watches.add_recursive(&self.config.profile, path, call.conn);
+                    }
+                    Empty {}
+                });
+                self.reply(call, &result);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// What happened while the client was away is told at once, with zxid -1 in every version; what did not is
+    /// watched again.
+    fn set_watches(&mut self, call: &Call<'_>, relative: Zxid, data: &[Str<'_>], exist: &[Str<'_>], child: &[Str<'_>]) {
+        for path in data {
+            let missed = match self.tree.get(path) {
+                None => Some(EventType::NODE_DELETED),
+                Some(node) => (node.mzxid > relative).then_some(EventType::NODE_DATA_CHANGED),
+            };
+            self.catch_up(call, Side::Data, path, missed);
+        }
+        for path in exist {
+            let missed = self.tree.get(path).map(|_| EventType::NODE_CREATED);
+            self.catch_up(call, Side::Data, path, missed);
+        }
+        for path in child {
+            let missed = match self.tree.get(path) {
+                None => Some(EventType::NODE_DELETED),
+                Some(node) => (node.pzxid > relative).then_some(EventType::NODE_CHILDREN_CHANGED),
+            };
+            self.catch_up(call, Side::Child, path, missed);
+        }
+    }
+
+    fn catch_up(&mut self, call: &Call<'_>, side: Side, path: &str, missed: Option<EventType>) {
+        match missed {
+            None => self.watches.add(&self.config.profile, side, path, call.conn),
+            Some(event) => {
+                if let Some(conn) = self.conns.get_mut(&call.conn) {
+                    conn.put(&event_frame(Zxid::NONE, event, path));
+                }
+            }
+        }
+    }
+
+    /// The path need not exist, and no ACL is looked at.
+    fn add_watch(&mut self, call: &Call<'_>) -> Result<AddWatchResponse, ErrorCode> {
+        let request = call.record::<AddWatchRequest<'_>>()?;
+        match request.mode {
+            WatchMode::PERSISTENT => self.watches.add_persistent(&self.config.profile, &request.path, call.conn),
+            WatchMode::PERSISTENT_RECURSIVE => {
+                self.watches.add_recursive(&self.config.profile, &request.path, call.conn);
+            }
+            _ => return Err(ErrorCode::MARSHALLING_ERROR),
+        }
+        Ok(AddWatchResponse { err: Tail(Some(0)) })
+    }
+
+    fn check_watches(&self, call: &Call<'_>) -> Result<Empty, ErrorCode> {
+        let request = call.record::<WatchesRequest<'_>>()?;
+        outcome(self.watches.contains(&self.config.profile, &request.path, request.watcher_type, call.conn))
+    }
+
+    /// Fires nothing.
+    fn remove_watches(&mut self, call: &Call<'_>) -> Result<Empty, ErrorCode> {
+        let request = call.record::<WatchesRequest<'_>>()?;
+        outcome(self.watches.remove(&self.config.profile, &request.path, request.watcher_type, call.conn))
+    }
+}
+
+fn outcome(found: Option<bool>) -> Result<Empty, ErrorCode> {
+    match found {
+        None => Err(ErrorCode::MARSHALLING_ERROR),
+        Some(false) => Err(ErrorCode::NO_WATCHER),
+        Some(true) => Ok(Empty {}),
+    }
+}
