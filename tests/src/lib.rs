@@ -101,3 +101,16 @@ impl Folded {
         }
     }
 }
+
+/// Whether the live tests take any ZooKeeper that is here, because Maven Central is out of reach.
+#[must_use]
+pub fn any_version() -> bool {
+    std::env::var_os("ZK_LIVE_ANY").is_some()
+}
+
+/// A launcher of real servers of a version, or of any that is here.
+#[cfg(unix)]
+pub fn real(version: zk_testkit::launcher::Version) -> zk_testkit::launcher::Launcher {
+    use zk_testkit::launcher::{Launcher, Version};
+    Launcher::new(if any_version() { Version::any() } else { version })
+}

@@ -15,7 +15,10 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
 use zk_client::{Client, Error, UsageError, Zxid, path};
 
 /// What the handle shares with the mirror in the client's driver.
@@ -87,6 +90,19 @@ impl Mirror {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.inner.shared.status.borrow().live
+    }
+
+    /// The transaction that the current snapshot stands for.
+    #[must_use]
+    pub fn revision(&self) -> Zxid {
+        self.inner.shared.snapshot.load().revision()
+    }
+
+    /// When the server last confirmed that the snapshot is up to date; `None` before the first load. While the
+    /// mirror is live that is at most a third of the session timeout ago.
+    #[must_use]
+    pub fn last_confirmed(&self) -> Option<Instant> {
+        self.inner.shared.status.borrow().last_confirmed
     }
 
     /// Waits for the first complete copy. A root that does not exist is an empty copy.

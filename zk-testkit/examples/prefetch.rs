@@ -5,7 +5,7 @@ use zk_testkit::launcher::{Version, prefetch};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    if let Err(error) = prefetch(&[Version::V3_6, Version::V3_8, Version::V3_9]).await {
+    if let Err(error) = prefetch(&[Version::V3_5, Version::V3_6, Version::V3_7, Version::V3_8, Version::V3_9]).await {
         eprintln!("{error}");
         std::process::exit(1);
     }

@@ -11,8 +11,8 @@ use std::{
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use zk_client::{Client, Connector, CreateMode, Error, OPEN_ACL_UNSAFE, SessionState, Transaction};
 use zk_config::Mirror;
-use zk_testkit::launcher::{Ensemble, Launcher, Server, Version};
-use zk_tests::{Folded, differences, fold, tree_of, walk};
+use zk_testkit::launcher::{Ensemble, Server, Version};
+use zk_tests::{Folded, differences, fold, real, tree_of, walk};
 
 pub const ROOT: &str = "/config/app";
 
@@ -41,14 +41,14 @@ pub fn connector(servers: &str) -> Result<Connector, Failure> {
 impl Scene {
     /// A three-node ensemble with `nodes` znodes below the root, and a mirror that is ready.
     pub async fn start(version: Version, nodes: usize) -> Result<Self, Failure> {
-        let ensemble = Launcher::new(version).servers(3).start().await?;
+        let ensemble = real(version).servers(3).start().await?;
         let servers = ensemble.connect_string();
         Self::play(ensemble, &servers, nodes).await
     }
 
     /// The same with the mirror on followers only: stopping its server leaves the ensemble whole.
     pub async fn start_on_followers(version: Version, nodes: usize) -> Result<Self, Failure> {
-        let ensemble = Launcher::new(version).servers(3).start().await?;
+        let ensemble = real(version).servers(3).start().await?;
         let servers = others(&ensemble, ensemble.wait_for_leader().await?);
         Self::play(ensemble, &servers, nodes).await
     }

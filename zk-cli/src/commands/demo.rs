@@ -5,25 +5,32 @@
 mod gate;
 mod reader;
 mod report;
+mod stage;
 
 use super::create::no_signals;
 use crate::{error::Failure, output::Output, signals, text, walk};
 use gate::Gate;
 use reader::Reader;
 use report::{Report, Written};
+use stage::Stage;
 use std::time::{Duration, Instant};
 use zk_client::{Client, Connector, CreateMode, Error, OPEN_ACL_UNSAFE, Transaction};
-use zk_testkit::launcher::{Ensemble, Launcher, Server, Version};
 
-/// Start a ZooKeeper of its own, and show what a reader sees while a writer works and the server dies
+/// Start a server, and show what a reader sees while a writer works and the server dies
 ///
-/// Needs Java, and nothing else: the server is fetched once, runs in a temporary folder, and is gone at the
-/// end. Takes a few seconds.
+/// The server is the test kit's, in this process, and needs nothing. With --real it is ZooKeeper itself: that
+/// needs Java; the server is fetched once, runs in a temporary folder, and is gone at the end. Takes a second
+/// or two.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   zk demo
-  zk demo --json    the same, a JSON object for each thing that happens")]
-pub(crate) struct Demo {}
+  zk demo --real    on a real ZooKeeper; needs Java, and mvn for the first time
+  zk demo --json    a JSON object for each thing that happens")]
+pub(crate) struct Demo {
+    /// Start a real ZooKeeper
+    #[arg(long)]
+    real: bool,
+}
 
 const ROOT: &str = "/config/app";
 
@@ -83,18 +90,16 @@ impl Demo {
         tokio::select! {
             // What runs is dropped then, the server with it.
             () = stop => Err(Failure::says("the demo was stopped")),
-            done = play(Report::new(output)) => done,
+            done = play(self.real, Report::new(output)) => done,
         }
     }
 }
 
-async fn play(mut report: Report<'_>) -> Result<(), Failure> {
+async fn play(real: bool, mut report: Report<'_>) -> Result<(), Failure> {
     report.heading("A service holds the subtree /config/app; somebody else changes it; the server dies.\n")?;
-    let (begin, mut ensemble) = (Instant::now(), start().await?);
-    let server = only(&mut ensemble)?;
-    let text = format!("ZooKeeper {} listens on {}, process {}", server.version(), server.addr(), pid(server));
-    report.step("server", &text, Some(begin.elapsed()))?;
-    let servers = server.addr().to_string();
+    let (begin, mut stage) = (Instant::now(), Stage::start(real).await?);
+    report.step("server", &stage.describe()?, Some(begin.elapsed()))?;
+    let servers = stage.addr()?.to_string();
     let (writer_gate, reader_gate) = (Gate::open(), Gate::open());
     let writer = connect(&servers, &writer_gate).await?;
     for (path, data) in START {
@@ -115,7 +120,7 @@ async fn play(mut report: Report<'_>) -> Result<(), Failure> {
 
     writer_gate.set_open(false);
     reader_gate.set_open(false);
-    let lost_at = die(only(&mut ensemble)?, &mut reader, &mut report).await?;
+    let lost_at = die(&mut stage, &mut reader, &mut report).await?;
     writer_gate.set_open(true);
     for write in &MISSED {
         write.done_by(&writer).await.map_err(Failure::says)?;
@@ -132,7 +137,7 @@ async fn play(mut report: Report<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Java is slow in its first second. Every change is waited for, so none is missing from the times.
+/// A server is slow in its first second, Java above all. Every change is waited for, so none is missing from the times.
 async fn warm_up(writer: &Client, reader: &mut Reader, report: &mut Report<'_>) -> Result<(), Failure> {
     let write = Write::Set("/config/app/limits/rate", "100");
     let (mut after_call, mut after_ack) = (Vec::new(), Vec::new());
@@ -146,18 +151,6 @@ async fn warm_up(writer: &Client, reader: &mut Reader, report: &mut Report<'_>) 
         after_ack.push(report::signed_micros(acknowledged, at));
     }
     report.medians(&mut after_call, &mut after_ack)
-}
-
-async fn start() -> Result<Ensemble, Failure> {
-    Launcher::new(Version::any()).start().await.map_err(Failure::says)
-}
-
-fn only(ensemble: &mut Ensemble) -> Result<&mut Server, Failure> {
-    ensemble.server_mut(0).ok_or_else(|| Failure::says("the launcher started no server"))
-}
-
-fn pid(server: &Server) -> String {
-    server.pid().map_or_else(|| "gone".to_owned(), |pid| pid.to_string())
 }
 
 async fn connect(servers: &str, gate: &Gate) -> Result<Client, Failure> {
@@ -177,12 +170,12 @@ async fn show(write: &Write, writer: &Client, reader: &mut Reader, report: &mut 
 }
 
 /// Kills the server and starts it again; answers since when the reader has no connection.
-async fn die(server: &mut Server, reader: &mut Reader, report: &mut Report<'_>) -> Result<Instant, Failure> {
+async fn die(stage: &mut Stage, reader: &mut Reader, report: &mut Report<'_>) -> Result<Instant, Failure> {
     let killed_at = Instant::now();
-    server.kill_9().await.map_err(Failure::says)?;
+    let killed = stage.kill().await?;
     let (lost_at, _) = reader.gap().await?;
     let took = lost_at.saturating_duration_since(killed_at);
-    report.step("server", "was killed with -9", None)?;
+    report.step("server", killed, None)?;
     let text = format!("GAP: knows after {} that it may miss changes, and says so", text::time(took));
     report.event("gap", "reader", &text, Some(took))?;
     let (snapshot, live) = (reader.mirror.snapshot(), reader.mirror.is_live());
@@ -191,8 +184,8 @@ async fn die(server: &mut Server, reader: &mut Reader, report: &mut Report<'_>) 
         report.step("reader", &text, None)?;
     }
     let begin = Instant::now();
-    server.start().await.map_err(Failure::says)?;
-    let text = format!("is back after {}, process {}", text::time(begin.elapsed()), pid(server));
+    let what = stage.start_again().await?;
+    let text = format!("is back after {}{what}", text::time(begin.elapsed()));
     report.step("server", &text, Some(begin.elapsed()))?;
     Ok(lost_at)
 }

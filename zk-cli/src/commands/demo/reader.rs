@@ -11,10 +11,13 @@ use zk_config::{Change, GapReason, Mirror, Update};
 /// Something is wrong when the reader has not seen it by then.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Things seen and not yet told.
+const SEEN_MAX: usize = 1024;
+
 /// Follows a mirror.
 pub(super) struct Reader {
     pub(super) mirror: Mirror,
-    seen: mpsc::UnboundedReceiver<(Instant, Seen)>,
+    seen: mpsc::Receiver<(Instant, Seen)>,
 }
 
 enum Seen {
@@ -41,12 +44,12 @@ impl Reader {
     pub(super) async fn start(client: &Client, root: &str) -> Result<Self, Failure> {
         let mirror = Mirror::start(client, root).map_err(Failure::says)?;
         mirror.ready().await.map_err(Failure::says)?;
-        let (seeing, seen) = mpsc::unbounded_channel();
+        let (seeing, seen) = mpsc::channel(SEEN_MAX);
         let (_, mut changes) = mirror.subscribe();
         let seeing_changes = seeing.clone();
         tokio::spawn(async move {
             while let Some(update) = changes.next().await {
-                if seeing_changes.send((Instant::now(), Seen::Update(update))).is_err() {
+                if seeing_changes.send((Instant::now(), Seen::Update(update))).await.is_err() {
                     return;
                 }
             }
@@ -55,7 +58,7 @@ impl Reader {
         tokio::spawn(async move {
             while state.changed().await.is_ok() {
                 let connected = state.borrow_and_update().is_connected();
-                if connected && seeing.send((Instant::now(), Seen::Connected)).is_err() {
+                if connected && seeing.send((Instant::now(), Seen::Connected)).await.is_err() {
                     return;
                 }
             }
