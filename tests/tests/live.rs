@@ -3,6 +3,8 @@
 
 #[path = "live/cli.rs"]
 mod cli;
+#[path = "live/client.rs"]
+mod client;
 #[path = "live/launcher.rs"]
 mod launcher;
 #[path = "live/mirror.rs"]
