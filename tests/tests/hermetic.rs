@@ -1,6 +1,18 @@
-//! Everything that needs no server: recorded bytes, rules of the house.
+//! Everything that needs no Java: recorded bytes, rules of the house, client and mirror against the in-process server.
 
+#[path = "hermetic/client.rs"]
+mod client;
+#[path = "hermetic/corpora.rs"]
+mod corpora;
+#[path = "hermetic/inputs.rs"]
+mod inputs;
+#[path = "hermetic/mirror.rs"]
+mod mirror;
+#[path = "hermetic/stage.rs"]
+mod stage;
 #[path = "hermetic/tidy.rs"]
 mod tidy;
 #[path = "hermetic/vectors.rs"]
 mod vectors;
+#[path = "hermetic/watches.rs"]
+mod watches;

@@ -129,6 +129,25 @@ impl Client {
     /// Dropping the future removes the watch again.
     /// # Errors
     /// [`Error::Refused`] when the server refuses; [`Error::Interrupted`] when the session ended.
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+    /// use zk_client::{CreateMode, EventType, OPEN_ACL_UNSAFE, WatchItem, WatchMode};
+    ///
+    /// let mut changes = client.watch("/app", WatchMode::PERSISTENT_RECURSIVE).await?;
+    /// client.create("/app", b"", CreateMode::Persistent, OPEN_ACL_UNSAFE).await?;
+    /// match changes.next().await {
+    ///     Some(WatchItem::Event(event)) => assert_eq!((event.event_type, &*event.path), (EventType::NODE_CREATED, "/app")),
+    ///     // The connection was lost, or stands again: what came in between is not replayed.
+    ///     Some(item) => println!("{item:?}"),
+    ///     None => println!("the session ended"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn watch(&self, path: &str, mode: WatchMode) -> Result<WatchStream, Error> {
         let path = self.server_path(path, false)?.into();
         let queue = Arc::new(Queue::default());
@@ -147,6 +166,12 @@ impl Client {
     /// [`Error::Interrupted`] when the session is over, [`UsageError::QueueFull`] when too much waits.
     pub fn attach(&self, consumer: impl Inline) -> Result<(), Error> {
         self.try_send(OpCode::ADD_WATCH, Command::Attach(Box::new(consumer)))
+    }
+
+    /// Asks inline consumers whether they [are done](Inline::is_done), and lets them [flush](Inline::flush): for a
+    /// consumer whose owner outside of the driver has just changed its mind.
+    pub fn wake(&self) {
+        self.shared.sweep.notify.notify_one();
     }
 
     /// A path that was checked, as the server knows it.

@@ -31,15 +31,21 @@ pub(crate) struct Settings {
 
 /// Makes a [`Client`]; every setting has a default.
 ///
-/// ```no_run
-/// # async fn example() -> Result<(), zk_client::Error> {
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = zk_testkit::server::TestServer::start().await?;
 /// use std::time::Duration;
-/// let client = zk_client::Connector::new("zk1,zk2,zk3/app")?
+///
+/// let servers = "zk1,zk2,zk3/app";
+/// # let servers = &server.connect_string();
+/// let client = zk_client::Connector::new(servers)?
 ///     .session_timeout(Duration::from_secs(6))
 ///     .connect_timeout(Duration::from_secs(3))
 ///     .connect()
 ///     .await?;
-/// # drop(client); Ok(())
+/// assert!(client.state().borrow().is_connected());
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
@@ -55,7 +61,7 @@ impl Connector {
     /// A connector for a connect string: `host:port,host:port/chroot`.
     ///
     /// # Errors
-    /// [`UsageError::ConnectString`] with what is wrong.
+    /// [`UsageError::ConnectString`](crate::UsageError::ConnectString) with what is wrong.
     pub fn new(connect_string: &str) -> Result<Self, Error> {
         let servers = connect_string.parse().map_err(|error: ConnectStringError| Error::from(error))?;
         let settings = Settings {
@@ -92,7 +98,8 @@ impl Connector {
     }
 
     /// The largest request that is sent, in bytes with its header; larger ones fail with
-    /// [`UsageError::RequestTooLarge`]. Default 1,048,575, the default of servers; raise both together.
+    /// [`UsageError::RequestTooLarge`](crate::UsageError::RequestTooLarge). Default 1,048,575, the default of servers;
+    /// raise both together.
     pub const fn request_len_max(mut self, bytes: usize) -> Self {
         self.settings.request_len_max = bytes;
         self
@@ -136,6 +143,20 @@ impl Connector {
     /// # Errors
     /// [`Error::Unreachable`] with every server and what went wrong there; [`Error::Interrupted`] when the
     /// session ended at once.
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use zk_client::{Connector, Error};
+    ///
+    /// let nobody = Connector::new("127.0.0.1:1")?.connect_timeout(std::time::Duration::ZERO);
+    /// match nobody.connect().await {
+    ///     Err(Error::Unreachable(tried)) => assert_eq!(tried.attempts[0].server, "127.0.0.1:1"),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect(self) -> Result<Client, Error> {
         let patience = self.connect_timeout;
         let (client, progress) = self.start();

@@ -112,7 +112,9 @@ pub(crate) struct Driver {
     inbox: BytesMut,
     outbox: BytesMut,
     fanout: Fanout,
-    consumers: Vec<Option<Box<dyn Inline>>>,
+    consumers: Vec<Option<(ConsumerId, Box<dyn Inline>)>>,
+    /// Consumers there ever were.
+    attached: u64,
     /// Consumers that an event is for; kept to allocate nothing.
     meant: Vec<ConsumerId>,
     refused: Vec<(ConsumerId, u64, TooLarge)>,
@@ -153,6 +155,7 @@ impl Driver {
             outbox: BytesMut::new(),
             fanout: Fanout::default(),
             consumers: Vec::new(),
+            attached: 0,
             meant: Vec::new(),
             refused: Vec::new(),
             commands: ends.commands,
@@ -204,7 +207,7 @@ impl Driver {
 
     fn deadline(&self) -> Option<Instant> {
         let machine = self.session.poll_timeout().map(|at| self.epoch + at);
-        let consumers = self.consumers.iter().flatten().filter_map(|consumer| consumer.poll_timeout());
+        let consumers = self.consumers.iter().flatten().filter_map(|(_, consumer)| consumer.poll_timeout());
         consumers.chain(machine).chain(self.close_by).min()
     }
 
@@ -259,6 +262,10 @@ impl Driver {
     fn attempt_failed(&mut self, server: String, why: String) {
         tracing::debug!(server, why, "attempt to connect failed");
         self.hosts.failed(server, why);
+        self.tell_progress();
+    }
+
+    fn tell_progress(&self) {
         self.progress.send_replace(Progress { rounds: self.hosts.rounds, unreachable: self.hosts.unreachable() });
     }
 
@@ -297,26 +304,24 @@ impl Driver {
     }
 
     fn attach(&mut self, consumer: Box<dyn Inline>) {
-        let id = match self.consumers.iter().position(Option::is_none) {
-            Some(free) => free,
-            None => {
-                self.consumers.push(None);
-                self.consumers.len() - 1
-            }
-        };
-        if let Some(slot) = self.consumers.get_mut(id) {
-            *slot = Some(consumer);
+        let id = ConsumerId(self.attached);
+        self.attached += 1;
+        match self.consumers.iter_mut().find(|slot| slot.is_none()) {
+            Some(free) => *free = Some((id, consumer)),
+            None => self.consumers.push(Some((id, consumer))),
         }
         if let Some(Connection { server, session, timeout }) = self.connection {
             let state = InlineState::Connected { server, session, timeout, new_session: true };
-            self.tell(ConsumerId(id), Input::State(state));
+            self.tell(id, Input::State(state));
         }
     }
 
     /// Lets one consumer act.
     fn with_consumer(&mut self, id: ConsumerId, act: impl FnOnce(&mut dyn Inline, &mut Requests<'_>)) {
         let now = self.now();
-        let Some(mut consumer) = self.consumers.get_mut(id.0).and_then(Option::take) else { return };
+        let is_meant = |slot: &Option<(ConsumerId, Box<dyn Inline>)>| slot.as_ref().is_some_and(|(of, _)| *of == id);
+        let Some(at) = self.consumers.iter().position(is_meant) else { return };
+        let Some((_, mut consumer)) = self.consumers.get_mut(at).and_then(Option::take) else { return };
         let mut requests = Requests {
             session: &mut self.session,
             fanout: &mut self.fanout,
@@ -329,8 +334,8 @@ impl Driver {
         act(&mut *consumer, &mut requests);
         if consumer.is_done() {
             self.fanout.sweep(&mut self.session, now, Some(id));
-        } else if let Some(slot) = self.consumers.get_mut(id.0) {
-            *slot = Some(consumer);
+        } else if let Some(slot) = self.consumers.get_mut(at) {
+            *slot = Some((id, consumer));
         }
     }
 
@@ -339,9 +344,15 @@ impl Driver {
     }
 
     fn tell_all(&mut self, state: InlineState) {
-        for id in 0..self.consumers.len() {
-            self.tell(ConsumerId(id), Input::State(state));
+        for at in 0..self.consumers.len() {
+            if let Some(id) = self.consumer_at(at) {
+                self.tell(id, Input::State(state));
+            }
         }
+    }
+
+    fn consumer_at(&self, at: usize) -> Option<ConsumerId> {
+        self.consumers.get(at)?.as_ref().map(|(id, _)| *id)
     }
 
     /// Nobody reads the queue any more: what is left there was never sent.

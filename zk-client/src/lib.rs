@@ -1,13 +1,18 @@
 //! The tokio client for ZooKeeper.
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), zk_client::Error> {
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = zk_testkit::server::TestServer::start().await?;
 //! use zk_client::{Client, CreateMode, OPEN_ACL_UNSAFE};
 //!
-//! let client = Client::connect("zk1:2181,zk2:2181,zk3:2181/app").await?;
+//! let servers = "zk1:2181,zk2:2181,zk3:2181/app";
+//! # let servers = &server.connect_string();
+//! let client = Client::connect(servers).await?;
 //! client.create("/greeting", b"hello", CreateMode::Persistent, OPEN_ACL_UNSAFE).await?;
 //! let (data, stat) = client.get_data("/greeting").await?;
-//! println!("{:?} was set by transaction {}", data, stat.mzxid);
+//! assert_eq!(&data[..], b"hello");
+//! println!("set by transaction {}", stat.mzxid);
 //! client.close().await;
 //! # Ok(())
 //! # }

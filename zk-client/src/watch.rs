@@ -89,8 +89,7 @@ impl Queue {
         if inner.items.len() >= WATCH_QUEUE_LEN_MAX {
             let marks: Vec<_> = inner.items.drain(..).filter(|item| !matches!(item, WatchItem::Event(_))).collect();
             inner.items.push_back(WatchItem::Gap(GapReason::Overflow));
-            // Only how it stands matters: the last mark of the connection.
-            inner.items.extend(marks.into_iter().rfind(|mark| *mark != WatchItem::Gap(GapReason::Overflow)));
+            inner.items.extend(standing(&marks));
         }
         inner.items.push_back(item);
         if let Some(waker) = inner.waker.take() {
@@ -107,6 +106,17 @@ impl Queue {
             waker.wake();
         }
     }
+}
+
+/// Marks of the session that say the same as all of these: how the connection stands, and whether the session is
+/// another one.
+fn standing(marks: &[WatchItem]) -> impl Iterator<Item = WatchItem> {
+    let renewed = WatchItem::Resumed { new_session: true };
+    let is_renewed = marks.contains(&renewed);
+    let last = marks.iter().rfind(|mark| **mark != WatchItem::Gap(GapReason::Overflow)).cloned();
+    let is_resumed = matches!(last, Some(WatchItem::Resumed { .. }));
+    let last = last.filter(|_| !is_renewed || !is_resumed);
+    is_renewed.then_some(renewed).into_iter().chain(last)
 }
 
 impl WatchStream {

@@ -90,7 +90,8 @@ impl Change {
 /// One update and the snapshot that it leads to.
 #[derive(Debug)]
 pub(crate) struct Item {
-    pub(crate) update: Update,
+    /// `None`: nothing more will come.
+    pub(crate) update: Option<Update>,
     pub(crate) snapshot: Arc<Snapshot>,
 }
 
@@ -107,14 +108,14 @@ type Received = (Result<Arc<Item>, RecvError>, Receiver<Arc<Item>>);
 type Receiving = Pin<Box<dyn Future<Output = Received> + Send>>;
 
 impl Changes {
-    pub(crate) fn new(seen: Arc<Snapshot>, updates: Receiver<Arc<Item>>, shared: Weak<Shared>) -> Self {
+    pub(crate) fn new(seen: Arc<Snapshot>, updates: Option<Receiver<Arc<Item>>>, shared: Weak<Shared>) -> Self {
         let gap = match (seen.live, seen.seq) {
             (true, _) => None,
             (false, 0) => Some(Update::Gap(GapReason::NotLoaded)),
             (false, _) => Some(Update::Gap(GapReason::ConnectionLost)),
         };
         let ready = gap.into_iter().collect();
-        Self { seen, updates: Some(updates), ready, shared, receiving: None }
+        Self { seen, updates, ready, shared, receiving: None }
     }
 
     /// The next update; `None` when no more will come.
@@ -142,12 +143,15 @@ impl Changes {
 
     fn take(&mut self, received: Result<Arc<Item>, RecvError>) {
         match received {
-            // Part of the snapshot already.
-            Ok(item) if item.snapshot.seq <= self.seen.seq => {}
-            Ok(item) => {
-                self.seen = item.snapshot.clone();
-                self.ready.push_back(item.update.clone());
-            }
+            Ok(item) => match &item.update {
+                None => self.updates = None,
+                // Part of the snapshot already.
+                Some(_) if item.snapshot.seq <= self.seen.seq => {}
+                Some(update) => {
+                    self.seen = item.snapshot.clone();
+                    self.ready.push_back(update.clone());
+                }
+            },
             Err(RecvError::Lagged(_)) => self.catch_up(),
             Err(RecvError::Closed) => self.updates = None,
         }
@@ -155,9 +159,10 @@ impl Changes {
 
     /// Too slow: what was overwritten is replaced by the difference to the current snapshot.
     fn catch_up(&mut self) {
-        let Some(shared) = self.shared.upgrade() else { return };
-        let current = shared.snapshot.load_full();
         self.ready.push_back(Update::Gap(GapReason::Overflow));
+        // Without the mirror there is nothing to compare with: the gap stays open, and is the last that is told.
+        let Some(shared) = self.shared.upgrade() else { return self.updates = None };
+        let current = shared.snapshot.load_full();
         let changes = diff(&self.seen.nodes, &current.nodes);
         let (revision, exact, live) = (current.revision, current.exact, current.live);
         if !changes.is_empty() {

@@ -4,7 +4,6 @@ use crate::{
     changes::{Batch, Item, Update},
     machine::{Fetch, Kind, Machine, Output, Reads},
     mirror::Shared,
-    status::MirrorError,
 };
 use std::sync::{Arc, atomic::Ordering};
 use tokio::time::Instant;
@@ -17,11 +16,13 @@ const WATCH: Token = 0;
 pub(crate) struct Driven {
     machine: Machine,
     shared: Arc<Shared>,
+    /// Subscribers were told that nothing more will come.
+    told_end: bool,
 }
 
 impl Driven {
     pub(crate) const fn new(machine: Machine, shared: Arc<Shared>) -> Self {
-        Self { machine, shared }
+        Self { machine, shared, told_end: false }
     }
 
     /// Hands new snapshots and marks to readers: first the snapshot, then what is told of it.
@@ -44,7 +45,7 @@ impl Driven {
             };
             self.shared.snapshot.store(snapshot.clone());
             // An error says that nobody listens.
-            drop(self.shared.updates.send(Arc::new(Item { update, snapshot })));
+            drop(self.shared.updates.send(Arc::new(Item { update: Some(update), snapshot })));
         }
         self.shared.status.send_if_modified(|status| {
             let changed = status != self.machine.status();
@@ -53,6 +54,11 @@ impl Driven {
             }
             changed
         });
+        // Behind the status: see `Mirror::subscribe`.
+        if self.machine.status().is_over() && !std::mem::replace(&mut self.told_end, true) {
+            let snapshot = self.shared.snapshot.load_full();
+            drop(self.shared.updates.send(Arc::new(Item { update: None, snapshot })));
+        }
     }
 
     fn state(&mut self, state: InlineState, requests: &mut Requests<'_>) {
@@ -107,8 +113,7 @@ impl Inline for Driven {
     }
 
     fn is_done(&self) -> bool {
-        self.shared.dropped.load(Ordering::Acquire)
-            || matches!(self.machine.status().failure, Some(MirrorError::Watch(_)))
+        self.shared.dropped.load(Ordering::Acquire) || self.machine.status().is_over()
     }
 }
 

@@ -1,11 +1,17 @@
 //! A live copy of a ZooKeeper subtree: exact when live, openly stale when not.
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = zk_testkit::server::TestServer::start().await?;
+//! # for path in ["/config", "/config/app"] { server.create(path, b"").unwrap(); }
+//! # server.create("/config/app/limits", b"10").unwrap();
 //! use zk_client::Client;
 //! use zk_config::{Mirror, Update};
 //!
-//! let client = Client::connect("zk1:2181,zk2:2181,zk3:2181").await?;
+//! let servers = "zk1:2181,zk2:2181,zk3:2181";
+//! # let servers = &server.connect_string();
+//! let client = Client::connect(servers).await?;
 //! let config = Mirror::start(&client, "/config/app")?;
 //! config.ready().await?;
 //!
@@ -14,9 +20,11 @@
 //! if let Some(limits) = snapshot.get("/config/app/limits") {
 //!     println!("{:?}, as of {}", limits.data, snapshot.revision());
 //! }
+//! # assert_eq!(&snapshot.get("/config/app/limits").unwrap().data[..], b"10");
 //!
 //! // Every change, with old and new value; what may have been missed is said, not hidden.
 //! let (_snapshot, mut changes) = config.subscribe();
+//! # server.set("/config/app/limits", b"20").unwrap();
 //! while let Some(update) = changes.next().await {
 //!     match update {
 //!         Update::Changes(batch) => println!("{} changes at {}", batch.changes.len(), batch.revision),
@@ -24,6 +32,7 @@
 //!         Update::Resynced { revision } => println!("exact again, as of {revision}"),
 //!         _ => {}
 //!     }
+//!     # break;
 //! }
 //! # Ok(())
 //! # }

@@ -44,6 +44,7 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.dropped.store(true, Ordering::Release);
+        self.client.wake();
     }
 }
 
@@ -52,6 +53,22 @@ impl Mirror {
     ///
     /// # Errors
     /// [`Error::Usage`] for a path that is none; [`Error::Interrupted`] when the client's session is over.
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+    /// # for path in ["/app", "/app/limit"] { server.create(path, b"10").unwrap(); }
+    /// use zk_config::Mirror;
+    ///
+    /// let mirror = Mirror::start(&client, "/app")?;
+    /// let snapshot = mirror.ready().await?;
+    /// assert_eq!(snapshot.get("/app/limit").unwrap().data, "10");
+    /// assert_eq!(snapshot.below("/app").count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start(client: &Client, root: &str) -> Result<Self, Error> {
         path::validate(root).map_err(|error| UsageError::Path { path: root.to_owned(), error })?;
         let root: Arc<str> = root.into();
@@ -123,6 +140,20 @@ impl Mirror {
     /// Nothing is lost when the future is dropped; use `tokio::time::timeout` for a deadline.
     /// # Errors
     /// As [`ready`](Self::ready).
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+    /// # server.create("/app", b"10").unwrap();
+    /// # let mirror = zk_config::Mirror::start(&client, "/app")?;
+    /// let stat = client.set_data("/app", b"20", None).await?;
+    /// let snapshot = mirror.wait_for(stat.mzxid).await?;
+    /// assert_eq!(snapshot.get("/app").unwrap().data, "20");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn wait_for(&self, zxid: Zxid) -> Result<Arc<Snapshot>, MirrorError> {
         self.wait(|status| status.live && status.confirmed >= zxid).await?;
         Ok(self.snapshot())
@@ -141,13 +172,38 @@ impl Mirror {
     }
 
     /// The current snapshot, and all changes behind it.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+    /// # server.create("/app", b"10").unwrap();
+    /// # let mirror = zk_config::Mirror::start(&client, "/app")?;
+    /// # mirror.ready().await?;
+    /// use zk_config::Update;
+    ///
+    /// let (snapshot, mut changes) = mirror.subscribe();
+    /// assert_eq!(snapshot.get("/app").unwrap().data, "10");
+    /// # server.set("/app", b"20").unwrap();
+    /// // Elsewhere, somebody sets it to 20.
+    /// if let Some(Update::Changes(batch)) = changes.next().await {
+    ///     let change = &batch.changes[0];
+    ///     assert_eq!((&*change.path, &change.new.as_ref().unwrap().data[..]), ("/app", b"20".as_slice()));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn subscribe(&self) -> (Arc<Snapshot>, Changes) {
-        // In this order: what is published in between is in both, and skipped by its number.
+        // In this order: what is published in between is in both, and skipped by its number; and who subscribes too late
+        // to be told of the end sees it in the status.
         let updates = self.inner.shared.updates.subscribe();
+        let is_over = self.status().is_over();
         let snapshot = self.snapshot();
         let shared = Arc::downgrade(&self.inner.shared);
-        (snapshot.clone(), Changes::new(snapshot, updates, shared))
+        (snapshot.clone(), Changes::new(snapshot, (!is_over).then_some(updates), shared))
     }
 
     async fn wait(&self, mut done: impl FnMut(&Status) -> bool) -> Result<(), MirrorError> {

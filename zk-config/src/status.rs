@@ -43,6 +43,11 @@ impl Status {
         }
     }
 
+    /// Whether the mirror will never change again.
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self.failure, Some(MirrorError::Watch(_) | MirrorError::Ended(_)))
+    }
+
     /// How long ago the server last confirmed the snapshot; `None` before the first load.
     #[must_use]
     pub fn staleness(&self) -> Option<Duration> {

@@ -14,6 +14,7 @@ use zk_proto::{
         Acl, ClientInfo, GetAclResponse, GetAllChildrenNumberResponse, GetChildren2Response, GetDataRequest,
         GetDataResponse, GetEphemeralsResponse, PathRequest, StatResponse, SyncResponse, WhoAmIResponse,
     },
+    watch::is_at_or_below,
 };
 
 impl Client {
@@ -26,6 +27,22 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with [`ErrorCode::NO_NODE`] if there is no such znode, or
     /// [`ErrorCode::NO_AUTH`] if it may not be read.
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+    /// # server.create("/app", b"on").unwrap();
+    /// use zk_client::ErrorCode;
+    ///
+    /// let (data, stat) = client.get_data("/app").await?;
+    /// assert_eq!((&data[..], stat.version), (b"on".as_slice(), 0));
+    /// let error = client.get_data("/none").await.unwrap_err();
+    /// assert_eq!(error.code(), Some(ErrorCode::NO_NODE));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_data(&self, path: &str) -> Call<(Bytes, Stat)> {
         let request = self.server_path(path, false).map(|path| GetDataRequest { path, watch: false });
         self.call::<ops::GetData, _>(request, |reply| {
@@ -75,6 +92,22 @@ impl Client {
     /// Dropping the future drops the answer; the request is still sent.
     /// # Errors
     /// [`Error::Refused`] with [`ErrorCode::UNIMPLEMENTED`] from servers before 3.6, which then hang up.
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+    /// # server.create("/app", b"on").unwrap();
+    /// use zk_client::{ErrorCode, Read, ReadResult};
+    ///
+    /// let found = client.read_many([Read::Data("/app"), Read::Children("/"), Read::Data("/none")]).await?;
+    /// assert!(matches!(&found[0], ReadResult::Data(data, _) if &data[..] == b"on"));
+    /// assert!(matches!(&found[1], ReadResult::Children(names) if names.contains(&"app".to_owned())));
+    /// assert_eq!(found[2], ReadResult::Refused(ErrorCode::NO_NODE));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_many<'a>(&self, reads: impl IntoIterator<Item = Read<'a>>) -> Call<Vec<ReadResult>> {
         let chroot = &self.shared.chroot;
         let checked = |read: Read<'a>| self.server_path(read.path(), false).map(|_| read.to_op(chroot));
@@ -130,7 +163,9 @@ impl Client {
         let request = self.server_path(prefix, true).map(|path| PathRequest { path });
         self.call::<ops::GetEphemerals, _>(request, |reply| {
             let GetEphemeralsResponse { paths } = reply.decode()?;
-            Ok(paths.into_iter().map(|path| reply.chroot.to_client(&path).to_owned()).collect())
+            // The server compares text: below the chroot /app, it names what is below /application, too.
+            let ours = paths.into_iter().filter(|path| is_at_or_below(path, reply.chroot.as_str()));
+            Ok(ours.map(|path| reply.chroot.to_client(&path).to_owned()).collect())
         })
     }
 

@@ -30,6 +30,21 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with `NODE_EXISTS`, `NO_NODE` (no parent), `NO_AUTH`, `INVALID_ACL` or
     /// `NO_CHILDREN_FOR_EPHEMERALS`.
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+    /// use zk_client::{CreateMode, OPEN_ACL_UNSAFE};
+    ///
+    /// let (path, stat) = client.create("/app", b"", CreateMode::Persistent, OPEN_ACL_UNSAFE).await?;
+    /// assert_eq!((path.as_str(), stat.version), ("/app", 0));
+    /// let (path, _) = client.create("/app/job-", b"", CreateMode::EphemeralSequential, OPEN_ACL_UNSAFE).await?;
+    /// assert_eq!(path, "/app/job-0000000000");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create(&self, path: &str, data: &[u8], mode: CreateMode, acl: &[Acl]) -> Call<(String, Stat)> {
         let checked = self.check_create(path, mode, acl);
         let (data, acl, flags) = (Some(data), Cow::Borrowed(acl), mode.flags());
@@ -72,6 +87,24 @@ impl Client {
     /// Dropping the future drops the answer; the request is still sent.
     /// # Errors
     /// [`Error::Refused`] with `NO_NODE`, `BAD_VERSION` or `NO_AUTH`.
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+    /// # server.create("/app", b"1").unwrap();
+    /// use zk_client::ErrorCode;
+    ///
+    /// let (_, stat) = client.get_data("/app").await?;
+    /// let new = client.set_data("/app", b"2", Some(stat.version)).await?;
+    /// assert_eq!(new.version, stat.version + 1);
+    /// // Somebody was faster: read again.
+    /// let error = client.set_data("/app", b"3", Some(stat.version)).await.unwrap_err();
+    /// assert_eq!(error.code(), Some(ErrorCode::BAD_VERSION));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_data(&self, path: &str, data: &[u8], version: Option<i32>) -> Call<Stat> {
         let (data, version) = (Some(data), version.unwrap_or(-1));
         let request = self.server_path(path, false).map(|path| SetDataRequest { path, data, version });
@@ -103,6 +136,25 @@ impl Client {
     /// Dropping the future drops the answer; the request is still sent.
     /// # Errors
     /// [`Error::Aborted`] names the operation that was refused, and why.
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+    /// # server.create("/app", b"1").unwrap();
+    /// use zk_client::{CreateMode, Error, ErrorCode, OPEN_ACL_UNSAFE, Transaction};
+    ///
+    /// let change = Transaction::new()
+    ///     .set_data("/app", b"2", Some(0))
+    ///     .create("/app/new", b"", CreateMode::Persistent, OPEN_ACL_UNSAFE);
+    /// assert_eq!(client.commit(&change).await?.len(), 2);
+    /// // The version has moved on: nothing is done.
+    /// let again = client.commit(&change).await;
+    /// assert_eq!(again, Err(Error::Aborted { index: 0, code: ErrorCode::BAD_VERSION }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn commit(&self, transaction: &Transaction<'_>) -> Call<Vec<TransactionResult>> {
         let checked = |step: &Step<'_>| match *step {
             Step::Create { path, mode, acl, .. } => self.check_create(path, mode, acl).map(drop),

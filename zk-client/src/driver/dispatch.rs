@@ -1,9 +1,6 @@
 //! What the machine tells, each to whom it is for.
 
-use super::{
-    Connection, Driver, Link,
-    ticket::{ConsumerId, Ticket},
-};
+use super::{Connection, Driver, Link, ticket::Ticket};
 use crate::{
     call::Outcomes,
     inline::{Answer, InlineState, Input, Refusal},
@@ -23,8 +20,10 @@ impl Driver {
                 self.dispatch(event);
             }
             self.tell_notices();
-            for id in 0..self.consumers.len() {
-                self.with_consumer(ConsumerId(id), |consumer, requests| consumer.flush(requests));
+            for at in 0..self.consumers.len() {
+                if let Some(id) = self.consumer_at(at) {
+                    self.with_consumer(id, |consumer, requests| consumer.flush(requests));
+                }
             }
             self.tell_refused();
             match self.session.poll_transmit() {
@@ -91,8 +90,10 @@ impl Driver {
     /// Every reply says how far the server is, whoever asked.
     fn bookmark(&mut self, zxid: Zxid) {
         if zxid.is_some() {
-            for id in 0..self.consumers.len() {
-                self.tell(ConsumerId(id), Input::Bookmark(zxid));
+            for at in 0..self.consumers.len() {
+                if let Some(id) = self.consumer_at(at) {
+                    self.tell(id, Input::Bookmark(zxid));
+                }
             }
         }
     }
@@ -103,6 +104,7 @@ impl Driver {
         tracing::info!(session = %id, server = %name, ?timeout, read_only, resumed, "session established");
         let server = *server;
         self.hosts.established();
+        self.tell_progress();
         self.connection = Some(Connection { server, session: id, timeout });
         self.credentials.send_replace(Some(self.session.credentials().clone()));
         self.fanout.resumed(!resumed);
@@ -142,7 +144,9 @@ impl Driver {
                 };
                 self.tell(consumer, Input::Answer { token, zxid, answer });
             }
-            Ticket::Watch { path, mode } => self.fanout.watch_answered(&path, mode, code_of(&result)),
+            Ticket::Watch { path, mode, asked } => {
+                self.fanout.watch_answered(&path, mode, asked, code_of(&result));
+            }
             Ticket::Unwatch { path, all } => {
                 self.fanout.unwatch_answered(&mut self.session, now, &path, all, code_of(&result));
             }
@@ -154,10 +158,10 @@ impl Driver {
         match ticket {
             Ticket::Call(answer) => drop(answer.send(Outcomes::Interrupted { by, outcome })),
             Ticket::Inline { consumer, token, .. } => self.tell(consumer, Input::Interrupted { token }),
-            Ticket::Watch { path, mode }
+            Ticket::Watch { path, mode, asked }
                 if matches!(by, Interruption::ConnectionLost | Interruption::SessionExpired) && !self.ended =>
             {
-                self.fanout.watch_interrupted(&mut self.session, now, &path, mode);
+                self.fanout.watch_interrupted(&mut self.session, now, &path, mode, asked);
             }
             // The watch went with the connection.
             Ticket::Watch { .. } | Ticket::Unwatch { .. } => {}

@@ -29,6 +29,9 @@ pub(crate) enum Subscriber {
 /// The listeners of one watch.
 #[derive(Debug, Default)]
 struct Group {
+    /// The number of its addWatch. The answer to an earlier one on the same path is about a watch that has been
+    /// given up since, and is being removed.
+    asked: u64,
     armed: bool,
     subscribers: Vec<Subscriber>,
 }
@@ -40,6 +43,8 @@ type Groups = BTreeMap<Box<str>, Group>;
 pub(crate) struct Fanout {
     persistent: Groups,
     recursive: Groups,
+    /// How many watches were asked for.
+    asked: u64,
     /// The connection is lost: whoever joins a watch now joins it in its gap.
     in_gap: bool,
     /// Inline consumers to be told that their watch stands, or was refused.
@@ -65,9 +70,10 @@ impl Fanout {
         subscriber: Subscriber,
     ) {
         let in_gap = self.in_gap;
-        let groups = self.groups(mode);
-        let is_new = !groups.contains_key(path);
-        let group = groups.entry(path.into()).or_default();
+        let is_new = !self.groups(mode).contains_key(path);
+        self.asked += u64::from(is_new);
+        let asked = self.asked;
+        let group = self.groups(mode).entry(path.into()).or_insert_with(|| Group { asked, ..Group::default() });
         if let (true, true, Subscriber::Stream { queue, .. }) = (in_gap, group.armed, &subscriber) {
             queue.push(WatchItem::Gap(GapReason::ConnectionLost));
         }
@@ -75,15 +81,14 @@ impl Fanout {
         if group.armed {
             self.tell_ready(path, mode, Ok(()));
         } else if is_new {
-            add_watch(session, now, path, mode);
+            add_watch(session, now, path, mode, asked);
         }
     }
 
     /// The answer to addWatch.
-    pub(crate) fn watch_answered(&mut self, path: &str, mode: WatchMode, result: Result<(), ErrorCode>) {
-        if let Some(group) = self.groups(mode).get_mut(path) {
-            group.armed = result.is_ok();
-        }
+    pub(crate) fn watch_answered(&mut self, path: &str, mode: WatchMode, asked: u64, result: Result<(), ErrorCode>) {
+        let Some(group) = self.groups(mode).get_mut(path).filter(|group| group.asked == asked) else { return };
+        group.armed = result.is_ok();
         self.tell_ready(path, mode, result);
         if result.is_err() {
             self.groups(mode).remove(path);
@@ -97,9 +102,10 @@ impl Fanout {
         now: Duration,
         path: &str,
         mode: WatchMode,
+        asked: u64,
     ) {
-        if self.groups(mode).contains_key(path) {
-            add_watch(session, now, path, mode);
+        if self.groups(mode).get(path).is_some_and(|group| group.asked == asked) {
+            add_watch(session, now, path, mode, asked);
         }
     }
 
@@ -226,12 +232,12 @@ impl Fanout {
     }
 }
 
-fn add_watch(session: &mut Session<Ticket>, now: Duration, path: &str, mode: WatchMode) {
+fn add_watch(session: &mut Session<Ticket>, now: Duration, path: &str, mode: WatchMode, asked: u64) {
     let request = AddWatchRequest { path: path.into(), mode };
     // A path is far shorter than a frame may be: paths were checked when they came in.
     let Ok(encoded) = EncodedRequest::new::<ops::AddWatch>(&request, usize::MAX) else { return };
     let change = Change::Set(WatchKind::from(mode), path.into());
-    session.submit(now, encoded, Some(change), Ticket::Watch { path: path.into(), mode });
+    session.submit(now, encoded, Some(change), Ticket::Watch { path: path.into(), mode, asked });
 }
 
 fn remove_watch(session: &mut Session<Ticket>, now: Duration, path: &str, mode: WatchMode, all: bool) {

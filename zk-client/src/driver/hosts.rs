@@ -26,6 +26,8 @@ pub(crate) struct Hosts {
     addrs: VecDeque<SocketAddr>,
     /// Attempts failed since the last connection.
     failures: u32,
+    /// Hosts of which every address failed since the last connection, each time counted.
+    turns: usize,
     fresh: bool,
     /// How often every host has failed since the last connection.
     pub(crate) rounds: u32,
@@ -46,7 +48,16 @@ pub(crate) type Attempting = Pin<Box<dyn Future<Output = Attempted> + Send>>;
 impl Hosts {
     pub(crate) fn new(mut order: Vec<HostPort>) -> Self {
         fastrand::shuffle(&mut order);
-        Self { order, at: 0, addrs: VecDeque::new(), failures: 0, fresh: true, rounds: 0, attempts: Vec::new() }
+        Self {
+            order,
+            at: 0,
+            addrs: VecDeque::new(),
+            failures: 0,
+            turns: 0,
+            fresh: true,
+            rounds: 0,
+            attempts: Vec::new(),
+        }
     }
 
     /// How many hosts share the session timeout.
@@ -91,12 +102,17 @@ impl Hosts {
         self.attempts.push(Attempt { server, why });
         if self.addrs.is_empty() {
             self.next_host();
+            self.turns += 1;
+            if self.turns.is_multiple_of(self.order.len().max(1)) {
+                self.rounds += 1;
+            }
         }
     }
 
     /// A server has taken us.
     pub(crate) fn established(&mut self) {
         self.failures = 0;
+        self.turns = 0;
         self.rounds = 0;
         self.attempts.clear();
         self.addrs.clear();
@@ -112,10 +128,6 @@ impl Hosts {
         self.at += 1;
         if self.at >= self.order.len() {
             self.at = 0;
-        }
-        // A round is over when each host has had as many turns as there are hosts.
-        if self.failures > 0 && self.attempts.len() >= self.order.len() {
-            self.rounds += 1;
         }
     }
 

@@ -10,9 +10,9 @@ use std::{fmt, sync::Arc};
 use tokio::sync::oneshot;
 use zk_proto::{WatchMode, session::EncodedRequest};
 
-/// An inline consumer's place in the driver.
+/// An inline consumer. No two of a driver ever have the same, so that answers for one that is gone go nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ConsumerId(pub(crate) usize);
+pub(crate) struct ConsumerId(pub(crate) u64);
 
 /// Which read an inline consumer asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) enum Ticket {
     /// A consumer in the driver.
     Inline { consumer: ConsumerId, token: Token, op: InlineOp },
     /// The fan-out's addWatch.
-    Watch { path: Box<str>, mode: WatchMode },
+    Watch { path: Box<str>, mode: WatchMode, asked: u64 },
     /// The fan-out's removeWatches.
     Unwatch { path: Box<str>, all: bool },
 }

@@ -24,6 +24,7 @@ impl Machine {
             Answer::Refused(refusal) => return self.refused(now, token, zxid, fetches, refusal),
             Answer::Watching => return,
         };
+        self.wants.larger_batches();
         let mut fetches = fetches.into_iter();
         for (fetch, found) in fetches.by_ref().zip(found) {
             self.found(token, &fetch, zxid, found);

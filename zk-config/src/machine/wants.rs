@@ -231,6 +231,12 @@ impl Wants {
         self.batch_max = (len / 2).max(1);
     }
 
+    /// Answers fit: ask for more at a time again. Each answer that fits leaves less to read, so that asking for too much
+    /// now and then comes to an end.
+    pub(crate) fn larger_batches(&mut self) {
+        self.batch_max = (self.batch_max * 2).min(BATCH_MAX);
+    }
+
     /// Learns what a value weighs; large ones count at once, small ones slowly.
     pub(crate) fn weigh(&mut self, bytes: usize) {
         self.value_bytes = if bytes > self.value_bytes { bytes } else { (self.value_bytes * 63 + bytes) / 64 };

@@ -12,12 +12,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::io::DuplexStream;
 use zk_proto::SessionId;
 
 use super::{
     Profile,
     door::Door,
     hub::Hub,
+    line,
     model::{Model, ModelConfig},
 };
 
@@ -26,6 +28,9 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// The longest session timeout of a server that does not say otherwise, as long as a real server's.
 const TIMEOUT_MAX: Duration = Duration::from_secs(40);
+
+/// Bytes on their way in one direction of a connection that is no socket.
+const PIPE_LEN: usize = 64 * 1024;
 
 /// A ZooKeeper in this process, on a port of the loopback interface. It ends when it is dropped.
 ///
@@ -168,6 +173,15 @@ impl TestServer {
     #[must_use]
     pub fn connect_string(&self) -> String {
         self.addr().to_string()
+    }
+
+    /// A connection without a socket, so that tests may pause tokio's clock: it advances when nothing else can happen,
+    /// and it does not see what a socket still has to bring. Its buffer is small, so that back-pressure shows.
+    #[must_use]
+    pub fn pipe(&self) -> DuplexStream {
+        let (client, server) = tokio::io::duplex(PIPE_LEN);
+        tokio::spawn(line::serve_pipe(Arc::clone(&self.hub), self.member, server, self.addr()));
+        client
     }
 
     /// Stops the server: no listener, every connection reset. What it knows is kept. When this returns, all its sockets

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use bytes::BytesMut;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
     net::TcpStream,
     time::{Instant, sleep_until},
 };
@@ -82,7 +82,10 @@ impl Outgoing {
 /// Serves one connection until one side ends it.
 pub(super) async fn serve(hub: Arc<Hub>, member: usize, mut stream: TcpStream, peer: SocketAddr) {
     let Some(link) = hub.open(member, peer) else { return };
-    let close = transfer(&hub, member, &mut stream, &link).await;
+    // what fails here fails at the first read too
+    let _ = stream.set_nodelay(true);
+    let (reader, writer) = stream.split();
+    let close = transfer(&hub, member, reader, writer, &link).await;
     // the socket goes first: who waits for the connection's end finds it closed
     match close {
         Some(Close::Abort) => {
@@ -96,10 +99,21 @@ pub(super) async fn serve(hub: Arc<Hub>, member: usize, mut stream: TcpStream, p
     hub.close(link.id);
 }
 
-async fn transfer(hub: &Hub, member: usize, stream: &mut TcpStream, link: &Link) -> Option<Close> {
-    // what fails here fails at the first read too
-    let _ = stream.set_nodelay(true);
-    let (mut reader, mut writer) = stream.split();
+/// Serves one connection that is no socket; a reset looks like an ordinary end there.
+pub(super) async fn serve_pipe(hub: Arc<Hub>, member: usize, stream: DuplexStream, peer: SocketAddr) {
+    let Some(link) = hub.open(member, peer) else { return };
+    let (reader, writer) = tokio::io::split(stream);
+    transfer(&hub, member, reader, writer, &link).await;
+    hub.close(link.id);
+}
+
+async fn transfer(
+    hub: &Hub,
+    member: usize,
+    mut reader: impl AsyncRead + Unpin,
+    mut writer: impl AsyncWrite + Unpin,
+    link: &Link,
+) -> Option<Close> {
     let mut inbox = BytesMut::with_capacity(READ_LEN);
     let mut out = Outgoing { bytes: BytesMut::new(), close: None, delayed: VecDeque::new(), budget: link.cut_after };
     loop {

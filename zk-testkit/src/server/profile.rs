@@ -113,6 +113,16 @@ impl Profile {
         self.minor >= 6
     }
 
+    /// Who may not delete is not told whether there is such a znode; before, that came first.
+    pub(super) const fn delete_hides_what_is_there(&self) -> bool {
+        self.minor >= 6
+    }
+
+    /// A write whose record cannot be read takes a zxid all the same; since 3.9 only a multi does.
+    pub(super) const fn unreadable_takes_zxid(&self, op: OpCode) -> bool {
+        op.0 == OpCode::MULTI.0 || (self.minor < 9 && op.0 != OpCode::RECONFIG.0)
+    }
+
     /// A create with an impossible flag makes the whole multi unreadable; before, it was one bad result.
     pub(super) const fn multi_bad_flags_unreadable(&self) -> bool {
         self.minor >= 9

@@ -110,6 +110,16 @@ impl Conn {
         }
     }
 
+    /// Queues an error that has a body all the same.
+    pub(super) fn put_refusal(&mut self, header: ReplyHeader, body: &impl Encode) {
+        if self.close.is_none() {
+            self.sent += 1;
+            put_len(&mut self.outbox, header.encoded_len() + body.encoded_len());
+            header.encode(&mut self.outbox);
+            body.encode(&mut self.outbox);
+        }
+    }
+
     pub(super) fn hang_up(&mut self, how: Close) {
         self.phase = Phase::Over;
         if how == Close::Abort {

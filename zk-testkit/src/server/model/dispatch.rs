@@ -6,13 +6,13 @@ use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use zk_proto::{
-    ErrorCode, OpCode, SessionId, Zxid,
-    jute::{Decode, Encode, Reader},
+    DecodeError, ErrorCode, OpCode, SessionId, Zxid,
+    jute::{Decode, Encode, Fault, Reader},
     multi::MultiRequest,
     records::{
         AuthPacket, Create2Response, CreateRequest, CreateResponse, CreateTtlRequest, Empty, PathRequest,
-        PathVersionRequest, ReconfigRequest, RequestHeader, SaslResponse, SetAclRequest, SetDataRequest, StatResponse,
-        SyncResponse,
+        PathVersionRequest, ReconfigRequest, ReplyHeader, RequestHeader, SaslRequest, SaslResponse, SetAclRequest,
+        SetDataRequest, StatResponse, SyncResponse,
     },
     session::xid,
 };
@@ -46,7 +46,11 @@ impl<'f> Call<'f> {
     /// # Errors
     /// -5, as a server answers.
     pub(super) fn record<R: Decode<'f>>(&self) -> Result<R, ErrorCode> {
-        R::decode(&mut self.body.clone()).map_err(|_| ErrorCode::MARSHALLING_ERROR)
+        self.decoded().map_err(|_| ErrorCode::MARSHALLING_ERROR)
+    }
+
+    fn decoded<R: Decode<'f>>(&self) -> Result<R, DecodeError> {
+        R::decode(&mut self.body.clone())
     }
 
     /// The path that nearly every record begins with; null is `None`.
@@ -92,36 +96,36 @@ impl Model {
             OpCode::PING => self.put_reply(call.conn, xid::PING, self.zxid, &Ok(Empty {})),
             OpCode::CREATE => {
                 let path = |(path, _)| CreateResponse { path };
-                self.write(call, |txn| txn.create(call.op, &call.record::<CreateRequest<'_>>()?).map(path));
+                self.write(call, |txn, request: &CreateRequest<'_>| txn.create(call.op, request).map(path));
             }
             OpCode::CREATE2 | OpCode::CREATE_CONTAINER => {
                 let full = |(path, stat)| Create2Response { path, stat };
-                self.write(call, |txn| txn.create(call.op, &call.record::<CreateRequest<'_>>()?).map(full));
+                self.write(call, |txn, request: &CreateRequest<'_>| txn.create(call.op, request).map(full));
             }
             OpCode::CREATE_TTL => {
                 let full = |(path, stat)| Create2Response { path, stat };
-                self.write(call, |txn| txn.create_ttl(&call.record::<CreateTtlRequest<'_>>()?).map(full));
+                self.write(call, |txn, request: &CreateTtlRequest<'_>| txn.create_ttl(request).map(full));
             }
             OpCode::DELETE => {
                 let none = |()| Empty {};
-                self.write(call, |txn| txn.delete(&call.record::<PathVersionRequest<'_>>()?).map(none));
+                self.write(call, |txn, request: &PathVersionRequest<'_>| txn.delete(request).map(none));
             }
             OpCode::DELETE_CONTAINER => {
                 let none = |()| Empty {};
-                self.write(call, |txn| txn.delete_container(&call.record::<PathRequest<'_>>()?.path).map(none));
+                self.write(call, |txn, request: &PathRequest<'_>| txn.delete_container(&request.path).map(none));
             }
             OpCode::SET_DATA => {
                 let full = |stat| StatResponse { stat };
-                self.write(call, |txn| txn.set_data(&call.record::<SetDataRequest<'_>>()?).map(full));
+                self.write(call, |txn, request: &SetDataRequest<'_>| txn.set_data(request).map(full));
             }
             OpCode::SET_ACL => {
                 let full = |stat| StatResponse { stat };
-                self.write(call, |txn| txn.set_acl(&call.record::<SetAclRequest<'_>>()?).map(full));
+                self.write(call, |txn, request: &SetAclRequest<'_>| txn.set_acl(request).map(full));
             }
-            OpCode::MULTI => self.write(call, |txn| txn.multi(&call.record::<MultiRequest<'_>>()?)),
-            OpCode::RECONFIG => self.write(call, |_| {
-                call.record::<ReconfigRequest<'_>>().and(Err::<Empty, _>(ErrorCode::RECONFIG_DISABLED))
-            }),
+            OpCode::MULTI => self.write(call, |txn, request: &MultiRequest<'_>| txn.multi(request)),
+            OpCode::RECONFIG => {
+                self.write(call, |_, _: &ReconfigRequest<'_>| Err::<Empty, _>(ErrorCode::RECONFIG_DISABLED));
+            }
             OpCode::CHECK if self.config.profile.refuses_bare_check => self.refuse(call, ErrorCode::UNIMPLEMENTED),
             // versions before that never answer
             OpCode::CHECK => {}
@@ -130,19 +134,42 @@ impl Model {
                 self.reply(call, &call.path().map(echo));
             }
             OpCode::AUTH => self.authenticate(call),
-            // no SASL is configured here, and this is how a server says so
-            OpCode::SASL => self.put_reply(call.conn, call.xid, Zxid(0), &Ok(SaslResponse { token: None })),
+            OpCode::SASL => self.refuse_sasl(call),
             OpCode::CLOSE_SESSION => self.close_session(call),
             _ if self.dispatch_read(call) || self.dispatch_watch(call) => {}
             _ => self.refuse(call, ErrorCode::UNIMPLEMENTED),
         }
     }
 
-    fn write<T: Encode>(&mut self, call: &Call<'_>, run: impl FnOnce(&mut Txn<'_>) -> Result<T, ErrorCode>) {
+    fn write<'f, R: Decode<'f>, T: Encode>(
+        &mut self,
+        call: &Call<'f>,
+        run: impl FnOnce(&mut Txn<'_>, &R) -> Result<T, ErrorCode>,
+    ) {
+        let request = match call.decoded::<R>() {
+            Ok(request) => request,
+            Err(error) => {
+                let is_null = error.fault == Fault::Null;
+                if is_null || self.config.profile.unreadable_takes_zxid(call.op) {
+                    self.next_zxid();
+                }
+                let code = if is_null { self.refusal_of_null(call.op) } else { ErrorCode::MARSHALLING_ERROR };
+                return self.reply(call, &Err::<Empty, _>(code));
+            }
+        };
         let Some(conn) = self.conns.get(&call.conn) else { return };
         let author = Author { session: call.session, identities: conn.identities.clone() };
-        let result = self.transact(call.now, &author, run);
+        let result = self.transact(call.now, &author, |txn| run(txn, &request));
         self.reply(call, &result);
+    }
+
+    /// Java reads a path that is null, and stumbles over it later; what it looks at before has its own error.
+    const fn refusal_of_null(&self, op: OpCode) -> ErrorCode {
+        match op {
+            OpCode::SET_DATA | OpCode::SET_ACL => ErrorCode::BAD_ARGUMENTS,
+            OpCode::CREATE_TTL if !self.config.profile.ttl => ErrorCode::UNIMPLEMENTED,
+            _ => ErrorCode::MARSHALLING_ERROR,
+        }
     }
 
     /// The session's end: its ephemerals go first, then the answer, then the connection.
@@ -153,13 +180,20 @@ impl Model {
         self.hang_up(call.conn, Close::Gently);
     }
 
+    /// No SASL is configured here, and this is how a server says so.
+    fn refuse_sasl(&mut self, call: &Call<'_>) {
+        if call.record::<SaslRequest<'_>>().is_err() {
+            return self.hang_up(call.conn, Close::Gently);
+        }
+        self.put_reply(call.conn, call.xid, Zxid(0), &Ok(SaslResponse { token: None }));
+    }
+
+    /// What cannot be read costs the connection, without an answer.
     fn authenticate(&mut self, call: &Call<'_>) {
+        let Ok(packet) = call.record::<AuthPacket<'_>>() else { return self.hang_up(call.conn, Close::Gently) };
         let Some(conn) = self.conns.get_mut(&call.conn) else { return };
         let super_digest = self.config.super_digest.as_deref();
-        let added = call
-            .record::<AuthPacket<'_>>()
-            .map_err(|_| ErrorCode::AUTH_FAILED)
-            .and_then(|packet| acl::authenticate(&packet.scheme, packet.auth.0, conn.peer.ip(), super_digest));
+        let added = acl::authenticate(&packet.scheme, packet.auth.0, conn.peer.ip(), super_digest);
         match added {
             Ok(added) => {
                 let new: Vec<_> = added.into_iter().filter(|id| !conn.identities.contains(id)).collect();
@@ -172,6 +206,15 @@ impl Model {
 
     pub(super) fn reply<T: Encode>(&mut self, call: &Call<'_>, result: &Result<T, ErrorCode>) {
         self.put_reply(call.conn, call.xid, self.zxid, result);
+    }
+
+    /// An error with a body behind it, which nobody is to look at.
+    pub(super) fn reply_with_body(&mut self, call: &Call<'_>, code: ErrorCode, body: &impl Encode) {
+        let zxid = self.zxid;
+        if let Some(conn) = self.conns.get_mut(&call.conn) {
+            conn.put_refusal(ReplyHeader { xid: call.xid, zxid, err: code }, body);
+            self.list(call.conn);
+        }
     }
 
     fn put_reply<T: Encode>(&mut self, id: ConnId, xid: i32, zxid: Zxid, result: &Result<T, ErrorCode>) {

@@ -6,7 +6,7 @@
 use zk_proto::{
     ErrorCode, OpCode, Permissions,
     jute::Encode,
-    multi::{MultiReadRequest, MultiResponse, MultiResult, ReadOp},
+    multi::{MultiReadRequest, MultiRequest, MultiResponse, MultiResult, ReadOp},
     records::{
         ClientInfo, GetAclResponse, GetAllChildrenNumberResponse, GetChildren2Response, GetChildrenResponse,
         GetDataRequest, GetDataResponse, GetEphemeralsResponse, PathRequest, StatResponse, WhoAmIResponse,
@@ -39,7 +39,7 @@ impl Model {
                 });
             }
             OpCode::GET_ACL => self.read(call, Self::get_acl),
-            OpCode::MULTI_READ => self.read(call, Self::multi_read),
+            OpCode::MULTI_READ => self.multi_read(call),
             OpCode::GET_EPHEMERALS => self.read(call, Self::get_ephemerals),
             OpCode::GET_ALL_CHILDREN_NUMBER => self.read(call, Self::get_all_children_number),
             OpCode::WHO_AM_I => self.read(call, Self::who_am_i),
@@ -106,18 +106,24 @@ impl Model {
         Ok(GetAclResponse { acl, stat: node.stat() })
     }
 
-    /// Each read succeeds or fails by itself; nobody looks at their watch flags.
-    fn multi_read(&mut self, call: &Call<'_>) -> Result<MultiResponse, ErrorCode> {
-        let request = call.record::<MultiReadRequest<'_>>()?;
-        let one = |op: &ReadOp<'_>| match op {
-            ReadOp::GetData(read) => self.get_data(call.conn, &read.path).map(MultiResult::GetData),
-            ReadOp::GetChildren(read) => {
-                let node = self.allowed(call.conn, &read.path, Permissions::READ)?;
-                Ok(MultiResult::GetChildren(names(node)))
-            }
-        };
-        let results = request.ops.iter().map(|op| one(op).unwrap_or_else(MultiResult::Error)).collect();
-        Ok(MultiResponse { results })
+    /// Each read succeeds or fails by itself; nobody looks at their watch flags. Writes can be read, and are then
+    /// refused with a list of results, which is empty.
+    fn multi_read(&mut self, call: &Call<'_>) {
+        if call.record::<MultiRequest<'_>>().is_ok_and(|writes| !writes.ops.is_empty()) {
+            return self.reply_with_body(call, ErrorCode::MARSHALLING_ERROR, &MultiResponse::default());
+        }
+        self.read(call, |model, call| {
+            let request = call.record::<MultiReadRequest<'_>>()?;
+            let one = |op: &ReadOp<'_>| match op {
+                ReadOp::GetData(read) => model.get_data(call.conn, &read.path).map(MultiResult::GetData),
+                ReadOp::GetChildren(read) => {
+                    let node = model.allowed(call.conn, &read.path, Permissions::READ)?;
+                    Ok(MultiResult::GetChildren(names(node)))
+                }
+            };
+            let results = request.ops.iter().map(|op| one(op).unwrap_or_else(MultiResult::Error)).collect();
+            Ok(MultiResponse { results })
+        });
     }
 
     /// The prefix is one of the text, not of path components.

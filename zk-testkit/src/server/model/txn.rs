@@ -149,8 +149,12 @@ impl<'m> Txn<'m> {
     pub(super) fn delete(&mut self, request: &PathVersionRequest<'_>) -> Result<(), ErrorCode> {
         let (parent, _) = deletable(&request.path)?;
         let parent = self.tree.get(parent).ok_or(ErrorCode::NO_NODE)?;
+        let node = self.tree.get(&request.path).ok_or(ErrorCode::NO_NODE);
+        if self.profile.delete_hides_what_is_there() {
+            allow(&parent.acl, Permissions::DELETE, self.author)?;
+        }
+        let node = node?;
         allow(&parent.acl, Permissions::DELETE, self.author)?;
-        let node = self.tree.get(&request.path).ok_or(ErrorCode::NO_NODE)?;
         check_version(node.version, request.version)?;
         if !node.children.is_empty() {
             return Err(ErrorCode::NOT_EMPTY);

@@ -3,9 +3,9 @@
 //! Must not know how a change finds its watchers. Source: protocol.md sections 3.4, 4.4 and 4.6.
 
 use zk_proto::{
-    ErrorCode, EventType, OpCode, WatchMode, Zxid,
-    jute::Tail,
-    records::{AddWatchRequest, AddWatchResponse, Empty, SetWatches2Request, SetWatchesRequest, Str, WatchesRequest},
+    DecodeError, ErrorCode, EventType, OpCode, WatchMode, Zxid,
+    jute::{Decode, Reader, Tail},
+    records::{AddWatchResponse, Empty, SetWatches2Request, SetWatchesRequest, Str},
 };
 
 use super::{Model, dispatch::Call, watches::Side, writes::event_frame};
@@ -87,28 +87,45 @@ impl Model {
         }
     }
 
-    /// The path need not exist, and no ACL is looked at.
+    /// The path need not exist, and no ACL is looked at. A path that is null is accepted, and never fires.
     fn add_watch(&mut self, call: &Call<'_>) -> Result<AddWatchResponse, ErrorCode> {
-        let request = call.record::<AddWatchRequest<'_>>()?;
-        match request.mode {
-            WatchMode::PERSISTENT => self.watches.add_persistent(&self.config.profile, &request.path, call.conn),
-            WatchMode::PERSISTENT_RECURSIVE => {
-                self.watches.add_recursive(&self.config.profile, &request.path, call.conn);
+        let OnPath { path, what: mode } = call.record()?;
+        match (mode, path) {
+            (WatchMode::PERSISTENT, Some(path)) => {
+                self.watches.add_persistent(&self.config.profile, &path, call.conn);
             }
+            (WatchMode::PERSISTENT_RECURSIVE, Some(path)) => {
+                self.watches.add_recursive(&self.config.profile, &path, call.conn);
+            }
+            (WatchMode::PERSISTENT | WatchMode::PERSISTENT_RECURSIVE, None) => {}
             _ => return Err(ErrorCode::MARSHALLING_ERROR),
         }
         Ok(AddWatchResponse { err: Tail(Some(0)) })
     }
 
     fn check_watches(&self, call: &Call<'_>) -> Result<Empty, ErrorCode> {
-        let request = call.record::<WatchesRequest<'_>>()?;
-        outcome(self.watches.contains(&self.config.profile, &request.path, request.watcher_type, call.conn))
+        let OnPath { path, what: kind } = call.record()?;
+        outcome(self.watches.contains(&self.config.profile, path.as_deref(), kind, call.conn))
     }
 
     /// Fires nothing.
     fn remove_watches(&mut self, call: &Call<'_>) -> Result<Empty, ErrorCode> {
-        let request = call.record::<WatchesRequest<'_>>()?;
-        outcome(self.watches.remove(&self.config.profile, &request.path, request.watcher_type, call.conn))
+        let OnPath { path, what: kind } = call.record()?;
+        outcome(self.watches.remove(&self.config.profile, path.as_deref(), kind, call.conn))
+    }
+}
+
+/// A record of a path and one thing more; other than zk-proto's, which clients use, it can do with null.
+struct OnPath<'a, T> {
+    path: Option<Str<'a>>,
+    what: T,
+}
+
+impl<'a, T: Decode<'a>> Decode<'a> for OnPath<'a, T> {
+    const LEN_MIN: usize = 4 + T::LEN_MIN;
+
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(Self { path: Decode::decode(input)?, what: T::decode(input)? })
     }
 }
 

@@ -160,8 +160,22 @@ impl Watches {
         told
     }
 
-    /// checkWatches; `None` is a type that this version does not know.
-    pub(super) fn contains(&self, profile: &Profile, path: &str, kind: WatcherType, conn: ConnId) -> Option<bool> {
+    /// checkWatches; `None` is a type that this version does not know. From 3.6 to 3.8 it walks up the path, and falls
+    /// over one that has no parent.
+    pub(super) fn contains(
+        &self,
+        profile: &Profile,
+        path: Option<&str>,
+        kind: WatcherType,
+        conn: ConnId,
+    ) -> Option<bool> {
+        let wanted = wanted(profile, kind)?;
+        let stumbles =
+            profile.checks_watches_of_all() && path.is_none_or(|path| !path.is_empty() && !path.contains('/'));
+        if stumbles {
+            return None;
+        }
+        let Some(path) = path else { return Some(false) };
         let has = |side: Side, modes: Modes| {
             let conns = self.table(side).paths.get(path);
             if profile.checks_watches_of_all() {
@@ -169,12 +183,19 @@ impl Watches {
             }
             conns.and_then(|conns| conns.get(&conn)).is_some_and(|has| has.has(modes))
         };
-        Some(wanted(profile, kind)?.iter().any(|(side, modes)| has(*side, *modes)))
+        Some(wanted.iter().any(|(side, modes)| has(*side, *modes)))
     }
 
     /// removeWatches; whether there was one. `None` is a type that this version does not know.
-    pub(super) fn remove(&mut self, profile: &Profile, path: &str, kind: WatcherType, conn: ConnId) -> Option<bool> {
+    pub(super) fn remove(
+        &mut self,
+        profile: &Profile,
+        path: Option<&str>,
+        kind: WatcherType,
+        conn: ConnId,
+    ) -> Option<bool> {
         let wanted = wanted(profile, kind)?;
+        let Some(path) = path else { return Some(false) };
         let mut any = false;
         for (side, modes) in wanted {
             any |= self.take(*side, path, conn, *modes);

@@ -1,0 +1,20 @@
+//! The client against the in-process server.
+
+#[path = "client/chroot.rs"]
+mod chroot;
+#[path = "client/closing.rs"]
+mod closing;
+#[path = "client/herd.rs"]
+mod herd;
+#[path = "client/hosts.rs"]
+mod hosts;
+#[path = "client/identity.rs"]
+mod identity;
+#[path = "client/inline.rs"]
+mod inline;
+#[path = "client/operations.rs"]
+mod operations;
+#[path = "client/order.rs"]
+mod order;
+#[path = "client/sessions.rs"]
+mod sessions;
