@@ -1,0 +1,43 @@
+//! `peer-watcher`: our own clients, measured as an outside harness measures any other; the contract of peers.md.
+//!
+//! Here: which measurement, on which runtime.
+
+mod ledger;
+mod load;
+mod notify;
+mod throughput;
+
+use crate::{
+    args::{Bench, Runtime, WatcherArgs},
+    error::Failure,
+    report,
+};
+use std::time::Duration;
+
+/// Longer than anything here is idle.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
+/// Threads of the multi-thread runtime: the driver's and the application's.
+const WORKERS: usize = 2;
+
+pub(crate) fn run(args: &WatcherArgs) -> Result<(), Failure> {
+    let runtime = match args.runtime {
+        Runtime::CurrentThread => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        Runtime::MultiThread => {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()
+        }
+    };
+    let runtime = runtime.map_err(Failure::io("start threads"))?;
+    let line = runtime.block_on(async {
+        match args.bench {
+            Bench::Notify => notify::run(args).await.map(|line| report::json(&line)),
+            Bench::Load => load::run(args).await.map(|line| report::json(&line)),
+            Bench::Throughput => throughput::run(args).await.map(|line| report::json(&line)),
+        }
+    });
+    runtime.shutdown_background();
+    report::print(&line??)
+}
+
+fn connector(args: &WatcherArgs) -> Result<zk_client::Connector, Failure> {
+    Ok(zk_client::Connector::new(&args.connect)?.session_timeout(SESSION_TIMEOUT))
+}

@@ -1,0 +1,105 @@
+//! What is told: lines on stdout, progress on stderr, JSON lines in a file.
+
+use crate::{
+    error::Failure,
+    stats::{median, tenths},
+    usage::Memory,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    borrow::Cow,
+    fs::File,
+    io::{Write, stderr, stdout},
+    path::Path,
+};
+
+/// A line for people, on stderr. If nobody can see it, nobody can be told so.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(stderr(), "zk-bench: {text}");
+}
+
+/// A line of output, at once.
+pub(crate) fn print(line: &str) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(Failure::io("write the output"))
+}
+
+pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|error| Failure::io("write JSON")(error.into()))
+}
+
+/// The line of a load watcher; the contract of peers.md.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LoadLine {
+    pub(crate) bench: Cow<'static, str>,
+    pub(crate) watcher: String,
+    pub(crate) nodes: usize,
+    pub(crate) seconds: f64,
+    pub(crate) cpu_s: f64,
+    pub(crate) rss_kb: u64,
+    pub(crate) hwm_kb: u64,
+}
+
+impl LoadLine {
+    /// To be made while the copy is still in memory.
+    pub(crate) fn new(watcher: &str, nodes: usize, elapsed_ns: u64, cpu_ns: u64) -> Self {
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        let Memory { rss_kb, hwm_kb } = Memory::now();
+        let (seconds, cpu_s) = (seconds(elapsed_ns), seconds(cpu_ns));
+        Self { bench: "load".into(), watcher: watcher.to_owned(), nodes, seconds, cpu_s, rss_kb, hwm_kb }
+    }
+}
+
+/// The file for one JSON line per watcher and round, if one is wanted.
+pub(crate) struct Lines(Option<File>);
+
+impl Lines {
+    pub(crate) fn create(path: Option<&Path>) -> Result<Self, Failure> {
+        let create = |path: &Path| File::create(path).map_err(Failure::io(format!("create {}", path.display())));
+        path.map(create).transpose().map(Self)
+    }
+
+    pub(crate) fn add(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let Some(file) = &mut self.0 else { return Ok(()) };
+        writeln!(file, "{}", json(value)?).map_err(Failure::io("write the JSON lines"))
+    }
+}
+
+/// A column of a table: its heading, and the figure of one watcher in one round.
+pub(crate) type Column<T> = (&'static str, fn(&T) -> f64);
+
+/// One line of a Markdown table: medians.
+pub(crate) fn row<T>(name: &str, columns: &[Column<T>], steps: &[&T]) -> String {
+    let cell = |(_, figure): &Column<T>| figure_text(median(steps.iter().map(|step| figure(step))));
+    format!("| {name} | {} |", columns.iter().map(cell).collect::<Vec<_>>().join(" | "))
+}
+
+/// The head of a Markdown table.
+pub(crate) fn head<T>(columns: &[Column<T>]) -> String {
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    format!("| watcher | {} |\n|---|{}", names.join(" | "), "---:|".repeat(columns.len()))
+}
+
+/// Three digits that matter.
+pub(crate) fn figure_text(figure: f64) -> String {
+    match figure.abs() {
+        _ if figure.is_nan() => "-".to_owned(),
+        large if large >= 100.0 => format!("{figure:.0}"),
+        middle if middle >= 10.0 => format!("{}", tenths(figure)),
+        small if small >= 1.0 => format!("{figure:.2}"),
+        _ => format!("{figure:.3}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_markdown() {
+        let columns: [Column<f64>; 2] = [("a", |x| *x), ("b", |x| x * 100.0)];
+        assert_eq!(head(&columns), "| watcher | a | b |\n|---|---:|---:|");
+        assert_eq!(row("x", &columns, &[&1.0, &3.0, &2.0]), "| x | 2.00 | 200 |");
+        assert_eq!(row("x", &columns, &[]), "| x | - | - |");
+    }
+}
