@@ -121,7 +121,8 @@ impl Client {
     /// Watches a path for as long as the stream lives: over reconnects, and over new sessions. The path
     /// need not exist. Servers before 3.6 answer [`UNIMPLEMENTED`](crate::ErrorCode::UNIMPLEMENTED).
     ///
-    /// All streams of a path and mode share one watch at the server; it is removed with the last of them.
+    /// All streams of a path and mode share one watch at the server; it is removed with the last of them. A client
+    /// watches a path in one mode only, for the sake of servers before 3.9; use another client for a second one.
     ///
     /// # Ordering
     /// Changes committed after this returns come as events.

@@ -109,6 +109,8 @@ pub(crate) struct Driver {
     /// Where the transport leads, while there is one.
     peer: Option<(String, SocketAddr)>,
     connection: Option<Connection>,
+    /// The session that expired, until another one stands.
+    replaced: Option<SessionId>,
     inbox: BytesMut,
     outbox: BytesMut,
     fanout: Fanout,
@@ -151,6 +153,7 @@ impl Driver {
             link: Link::Down(None),
             peer: None,
             connection: None,
+            replaced: None,
             inbox: BytesMut::with_capacity(READ_BYTES),
             outbox: BytesMut::new(),
             fanout: Fanout::default(),

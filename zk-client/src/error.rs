@@ -77,6 +77,12 @@ pub enum UsageError {
     Ttl(Duration),
     /// An ACL without entries; no server accepts it.
     EmptyAcl,
+    /// This client watches the path in the other mode already. Servers before 3.9 keep one mode a path and
+    /// connection and drop the other without a word, so a second one is not asked for.
+    WatchConflict {
+        /// The path, as the server knows it.
+        path: String,
+    },
     /// Too many operations wait already.
     QueueFull {
         /// How many may wait.
@@ -149,6 +155,9 @@ impl fmt::Display for UsageError {
             Self::RequestTooLarge(size) => write!(f, "the request is too large for a server: {size}"),
             Self::Ttl(ttl) => write!(f, "a time to live of {ttl:?} is not between 1 ms and 2^40 - 1 ms"),
             Self::EmptyAcl => f.write_str("an ACL needs at least one entry"),
+            Self::WatchConflict { path } => {
+                write!(f, "{path} is watched in the other mode already; use another client for a second mode")
+            }
             Self::QueueFull { limit } => write!(f, "{limit} operations wait already; wait for some of them"),
         }
     }

@@ -110,6 +110,8 @@ pub enum Refusal {
     ReplyTooLarge(TooLarge),
     /// The request is longer than a server accepts; it was not sent.
     RequestTooLarge(TooLarge),
+    /// This client watches the path in the other mode already.
+    WatchConflict,
     /// The reply cannot be read.
     Decode(zk_proto::DecodeError),
 }

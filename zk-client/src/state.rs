@@ -27,6 +27,9 @@ pub enum SessionState {
         timeout: Duration,
         /// The server serves reads only.
         read_only: bool,
+        /// The session that expired and that this one replaces: its ephemerals are gone. Told here too, because a
+        /// receiver of the channel may miss what came between.
+        replaced: Option<SessionId>,
     },
     /// The connection is lost; the session lives on at the servers for a while.
     Suspended {

@@ -4,6 +4,7 @@ use crate::{
     changes::{Batch, Item, Update},
     machine::{Fetch, Kind, Machine, Output, Reads},
     mirror::Shared,
+    status::MirrorError,
 };
 use std::sync::{Arc, atomic::Ordering};
 use tokio::time::Instant;
@@ -81,7 +82,8 @@ impl Inline for Driven {
             Input::Event(event) => return self.machine.event(requests.now(), event),
             Input::Answer { token: WATCH, answer, .. } => {
                 let result = match answer {
-                    Answer::Refused(Refusal::Server(code)) => Err(code),
+                    Answer::Refused(Refusal::WatchConflict) => Err(MirrorError::WatchConflict),
+                    Answer::Refused(Refusal::Server(code)) => Err(MirrorError::Watch(code)),
                     Answer::Refused(_)
                     | Answer::Watching
                     | Answer::Data(..)

@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use zk_client::{End, ErrorCode, EventType, Stat, WatchedEvent, Zxid, path};
+use zk_client::{End, EventType, Stat, WatchedEvent, Zxid, path};
 
 mod answers;
 mod wants;
@@ -117,7 +117,7 @@ impl Machine {
     }
 
     /// The watch stands, or was refused.
-    pub(crate) fn watch_answered(&mut self, now: Instant, result: Result<(), ErrorCode>) {
+    pub(crate) fn watch_answered(&mut self, now: Instant, result: Result<(), MirrorError>) {
         match result {
             Ok(()) if !self.armed => {
                 self.armed = true;
@@ -126,7 +126,7 @@ impl Machine {
                 }
             }
             Ok(()) => {}
-            Err(code) => self.status.failure = Some(MirrorError::Watch(code)),
+            Err(failure) => self.status.failure = Some(failure),
         }
     }
 

@@ -45,7 +45,7 @@ impl Status {
 
     /// Whether the mirror will never change again.
     pub(crate) const fn is_over(&self) -> bool {
-        matches!(self.failure, Some(MirrorError::Watch(_) | MirrorError::Ended(_)))
+        matches!(self.failure, Some(MirrorError::Watch(_) | MirrorError::WatchConflict | MirrorError::Ended(_)))
     }
 
     /// How long ago the server last confirmed the snapshot; `None` before the first load.
@@ -62,6 +62,9 @@ pub enum MirrorError {
     /// The server refused the watch; [`ErrorCode::UNIMPLEMENTED`] says that it is older than 3.6. The mirror
     /// has given up.
     Watch(ErrorCode),
+    /// The client watches the root with another, not recursive, watch already: see
+    /// [`UsageError::WatchConflict`](zk_client::UsageError::WatchConflict). The mirror has given up.
+    WatchConflict,
     /// The root could not be read. The mirror goes on and tries again after each reconnect.
     Root(Hidden),
     /// The client's session ended.
@@ -95,6 +98,9 @@ impl fmt::Display for MirrorError {
         match self {
             Self::Watch(ErrorCode::UNIMPLEMENTED) => {
                 f.write_str("the server has no recursive watches; they need ZooKeeper 3.6 or newer")
+            }
+            Self::WatchConflict => {
+                f.write_str("the client watches the root in another mode already; give the mirror a client of its own")
             }
             Self::Watch(code) => write!(f, "the server refused the watch: {code}"),
             Self::Root(why) => write!(f, "the root of the mirror could not be read: {why}"),

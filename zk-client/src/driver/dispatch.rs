@@ -1,6 +1,6 @@
 //! What the machine tells, each to whom it is for.
 
-use super::{Connection, Driver, Link, ticket::Ticket};
+use super::{Connection, Driver, Link, fanout::NoWatch, ticket::Ticket};
 use crate::{
     call::Outcomes,
     inline::{Answer, InlineState, Input, Refusal},
@@ -42,7 +42,8 @@ impl Driver {
         for (consumer, token, result) in std::mem::take(&mut self.fanout.notices) {
             let answer = match result {
                 Ok(()) => Answer::Watching,
-                Err(code) => Answer::Refused(Refusal::Server(code)),
+                Err(NoWatch::Refused(code)) => Answer::Refused(Refusal::Server(code)),
+                Err(NoWatch::Conflict) => Answer::Refused(Refusal::WatchConflict),
             };
             self.tell(consumer, Input::Answer { token, zxid: Zxid::NONE, answer });
         }
@@ -62,6 +63,7 @@ impl Driver {
             Event::Expired { id } => {
                 tracing::warn!(session = %id, "session expired; its ephemerals are gone");
                 self.connection = None;
+                self.replaced = Some(id);
                 self.state.send_replace(SessionState::Connecting { expired: Some(id) });
                 self.tell_all(InlineState::Expired);
             }
@@ -108,7 +110,8 @@ impl Driver {
         self.connection = Some(Connection { server, session: id, timeout });
         self.credentials.send_replace(Some(self.session.credentials().clone()));
         self.fanout.resumed(!resumed);
-        self.state.send_replace(SessionState::Connected { server, session: id, timeout, read_only });
+        let replaced = self.replaced.take();
+        self.state.send_replace(SessionState::Connected { server, session: id, timeout, read_only, replaced });
         self.tell_all(InlineState::Connected { server, session: id, timeout, new_session: !resumed });
     }
 

@@ -5,7 +5,7 @@
 
 use super::ticket::{ConsumerId, Ticket};
 use crate::{
-    error::Error,
+    error::{Error, UsageError},
     inline::Token,
     watch::{GapReason, Queue, WatchItem},
 };
@@ -48,7 +48,25 @@ pub(crate) struct Fanout {
     /// The connection is lost: whoever joins a watch now joins it in its gap.
     in_gap: bool,
     /// Inline consumers to be told that their watch stands, or was refused.
-    pub(crate) notices: Vec<(ConsumerId, Token, Result<(), ErrorCode>)>,
+    pub(crate) notices: Vec<(ConsumerId, Token, Result<(), NoWatch>)>,
+}
+
+/// Why there is no watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoWatch {
+    /// The server refused it.
+    Refused(ErrorCode),
+    /// The other mode is watched on the path already.
+    Conflict,
+}
+
+impl NoWatch {
+    fn error(self, path: &str) -> Error {
+        match self {
+            Self::Refused(code) => Error::Refused { op: OpCode::ADD_WATCH, code },
+            Self::Conflict => UsageError::WatchConflict { path: path.to_owned() }.into(),
+        }
+    }
 }
 
 impl Fanout {
@@ -56,11 +74,18 @@ impl Fanout {
         if mode == WatchMode::PERSISTENT_RECURSIVE { &mut self.recursive } else { &mut self.persistent }
     }
 
+    const fn other_mode(&self, mode: WatchMode) -> &Groups {
+        if mode.0 == WatchMode::PERSISTENT_RECURSIVE.0 { &self.persistent } else { &self.recursive }
+    }
+
     fn all(&mut self) -> impl Iterator<Item = &mut Group> {
         self.persistent.values_mut().chain(self.recursive.values_mut())
     }
 
     /// Adds a listener; the first one on a path sets the watch at the server.
+    ///
+    /// A path is watched in one mode only: servers before 3.9 keep the last mode that was set and drop the other
+    /// without a word (ZOOKEEPER-4466), and a server does not say how old it is.
     pub(crate) fn subscribe(
         &mut self,
         session: &mut Session<Ticket>,
@@ -69,6 +94,13 @@ impl Fanout {
         mode: WatchMode,
         subscriber: Subscriber,
     ) {
+        // Streams that were dropped do not count, though they may not have been swept yet.
+        if self.other_mode(mode).contains_key(path) {
+            self.sweep(session, now, None);
+        }
+        if self.other_mode(mode).contains_key(path) {
+            return self.refuse(path, subscriber, NoWatch::Conflict);
+        }
         let in_gap = self.in_gap;
         let is_new = !self.groups(mode).contains_key(path);
         self.asked += u64::from(is_new);
@@ -79,9 +111,19 @@ impl Fanout {
         }
         group.subscribers.push(subscriber);
         if group.armed {
-            self.tell_ready(path, mode, Ok(()));
+            self.tell_ready(path, mode);
         } else if is_new {
             add_watch(session, now, path, mode, asked);
+        }
+    }
+
+    fn refuse(&mut self, path: &str, subscriber: Subscriber, why: NoWatch) {
+        match subscriber {
+            Subscriber::Stream { queue, ready } => {
+                drop(ready.map(|ready| ready.send(Err(why.error(path)))));
+                queue.end();
+            }
+            Subscriber::Inline(consumer, token) => self.notices.push((consumer, token, Err(why))),
         }
     }
 
@@ -89,9 +131,13 @@ impl Fanout {
     pub(crate) fn watch_answered(&mut self, path: &str, mode: WatchMode, asked: u64, result: Result<(), ErrorCode>) {
         let Some(group) = self.groups(mode).get_mut(path).filter(|group| group.asked == asked) else { return };
         group.armed = result.is_ok();
-        self.tell_ready(path, mode, result);
-        if result.is_err() {
-            self.groups(mode).remove(path);
+        match result {
+            Ok(()) => self.tell_ready(path, mode),
+            Err(code) => {
+                for subscriber in self.groups(mode).remove(path).into_iter().flat_map(|group| group.subscribers) {
+                    self.refuse(path, subscriber, NoWatch::Refused(code));
+                }
+            }
         }
     }
 
@@ -125,22 +171,14 @@ impl Fanout {
         }
     }
 
-    fn tell_ready(&mut self, path: &str, mode: WatchMode, result: Result<(), ErrorCode>) {
+    fn tell_ready(&mut self, path: &str, mode: WatchMode) {
         let mut notices = std::mem::take(&mut self.notices);
         let subscribers = self.groups(mode).get_mut(path).map(|group| &mut group.subscribers);
         for subscriber in subscribers.into_iter().flatten() {
             match subscriber {
-                Subscriber::Stream { queue, ready } => {
-                    if let Some(ready) = ready.take() {
-                        let refused = |code| Error::Refused { op: OpCode::ADD_WATCH, code };
-                        drop(ready.send(result.map_err(refused)));
-                    }
-                    if result.is_err() {
-                        queue.end();
-                    }
-                }
-                // Told once, whenever any listener of the group becomes ready: telling twice is harmless.
-                Subscriber::Inline(consumer, token) => notices.push((*consumer, *token, result)),
+                Subscriber::Stream { ready, .. } => drop(ready.take().map(|ready| ready.send(Ok(())))),
+                // Told whenever any listener of the group becomes ready: telling twice is harmless.
+                Subscriber::Inline(consumer, token) => notices.push((*consumer, *token, Ok(()))),
             }
         }
         self.notices = notices;

@@ -49,7 +49,7 @@ impl Machine {
             }
             Refusal::ReplyTooLarge(size) | Refusal::RequestTooLarge(size) => Hidden::TooLarge(size),
             Refusal::Server(code) => Hidden::Refused(code),
-            Refusal::Decode(_) => Hidden::Unreadable,
+            Refusal::Decode(_) | Refusal::WatchConflict => Hidden::Unreadable,
         };
         for fetch in fetches {
             self.found(token, &fetch, zxid, Found::Refused(why));

@@ -126,7 +126,7 @@ impl<'a> Lines<'a> {
                 State::Connecting { expired: expired.map(|session| session.to_string()) },
                 expired.map_or("connecting".to_owned(), |session| format!("{session} expired; making a new one")),
             ),
-            SessionState::Connected { server, session, timeout, read_only } => (
+            SessionState::Connected { server, session, timeout, read_only, .. } => (
                 State::Connected {
                     server: server.to_string(),
                     session: session.to_string(),
