@@ -6,7 +6,6 @@
 use crate::{
     call::Outcomes,
     connector::Settings,
-    dial::Transport,
     error::Unreachable,
     inline::{Inline, InlineState, Input, Requests},
     state::SessionState,
@@ -14,19 +13,16 @@ use crate::{
 };
 use bytes::{Buf, BytesMut};
 use std::{
-    future::Future,
     io,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Poll, ready},
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWrite},
     sync::{Notify, mpsc, watch},
     time::Instant,
 };
@@ -35,10 +31,12 @@ use zk_proto::{Session, SessionId, frame::TooLarge, path::Chroot, session::Crede
 mod dispatch;
 pub(crate) mod fanout;
 mod hosts;
+mod link;
 pub(crate) mod ticket;
 
 use fanout::{Fanout, Subscriber};
-use hosts::{Attempted, Attempting, Hosts};
+use hosts::{Attempted, Hosts};
+use link::{Link, READ_BYTES};
 use ticket::{Command, ConsumerId, Ticket};
 
 /// Requests on their way or waiting in the machine; more wait in the handles' queue.
@@ -47,17 +45,8 @@ const IN_FLIGHT_MAX: usize = 16 * 1024;
 /// Commands taken in one turn.
 const COMMANDS_A_TURN: usize = 256;
 
-/// Room for one read from the transport.
-const READ_BYTES: usize = 16 * 1024;
-
-/// With less room than this, more is made before the next read.
-const READ_BYTES_MIN: usize = 2 * 1024;
-
 /// How long a close waits for the server's word.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
-
-/// The least patience for one attempt to connect, however many hosts share the session timeout.
-const PATIENCE_MIN: Duration = Duration::from_millis(500);
 
 /// How handles ask for the end.
 #[derive(Debug, Default)]
@@ -72,12 +61,6 @@ pub(crate) struct Progress {
     /// How often every host has failed since the last connection.
     pub(crate) rounds: u32,
     pub(crate) unreachable: Unreachable,
-}
-
-enum Link {
-    /// The next attempt, or none while it has not been started.
-    Down(Option<Attempting>),
-    Up(Box<dyn Transport>),
 }
 
 /// What one wait brought.
@@ -104,6 +87,8 @@ pub(crate) struct Driver {
     session: Session<Ticket>,
     /// The machine's clock counts from here.
     epoch: Instant,
+    /// When this turn began: its time, for everybody.
+    turn_at: Instant,
     hosts: Hosts,
     link: Link,
     /// Where the transport leads, while there is one.
@@ -149,6 +134,7 @@ impl Driver {
             session: Session::new(settings.session.clone()),
             settings,
             epoch: Instant::now(),
+            turn_at: Instant::now(),
             hosts: Hosts::new(hosts),
             link: Link::Down(None),
             peer: None,
@@ -178,8 +164,7 @@ impl Driver {
         let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
         while !self.ended {
             if let Link::Down(attempt @ None) = &mut self.link {
-                let patience = (self.settings.session.timeout / u32::try_from(self.hosts.len()).unwrap_or(u32::MAX))
-                    .max(PATIENCE_MIN);
+                let patience = self.hosts.patience(self.settings.session.timeout);
                 *attempt = Some(self.hosts.attempt(self.settings.dial.clone(), patience));
             }
             let deadline = self.deadline();
@@ -192,20 +177,22 @@ impl Driver {
             }
             let room = self.session.queued() < IN_FLIGHT_MAX && self.close_by.is_none();
             let turn = tokio::select! {
-                turn = link_turn(&mut self.link, &mut self.inbox, &mut self.outbox) => turn,
+                turn = link::turn(&mut self.link, &mut self.inbox, &mut self.outbox) => turn,
                 count = self.commands.recv_many(&mut self.batch, COMMANDS_A_TURN), if room => Turn::Commands(count),
                 () = timer.as_mut(), if deadline.is_some() => Turn::Time,
                 () = self.sweep.notify.notified() => Turn::Sweep,
                 () = self.closing.notify.notified() => Turn::Close,
             };
+            self.turn_at = Instant::now();
             self.take(turn);
             self.settle();
+            link::write_now(&mut self.link, &mut self.outbox).await;
         }
         self.abandon_commands();
     }
 
     fn now(&self) -> Duration {
-        self.epoch.elapsed()
+        self.turn_at.saturating_duration_since(self.epoch)
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -250,8 +237,7 @@ impl Driver {
                 self.outbox.clear();
                 self.link = Link::Up(transport);
                 self.peer = Some((server, addr));
-                let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
-                let patience = (self.settings.session.timeout / hosts).max(PATIENCE_MIN);
+                let patience = self.hosts.patience(self.settings.session.timeout);
                 let now = self.now();
                 self.session.handle_dialed(now, patience);
             }
@@ -326,6 +312,7 @@ impl Driver {
         let Some(at) = self.consumers.iter().position(is_meant) else { return };
         let Some((_, mut consumer)) = self.consumers.get_mut(at).and_then(Option::take) else { return };
         let mut requests = Requests {
+            turn_at: self.turn_at,
             session: &mut self.session,
             fanout: &mut self.fanout,
             chroot: &self.chroot,
@@ -368,26 +355,4 @@ impl Driver {
             }
         }
     }
-}
-
-/// Waits for the link: for an attempt, or for bytes in either direction. What waits to be written is
-/// written first, without going through the reactor.
-async fn link_turn(link: &mut Link, inbox: &mut BytesMut, outbox: &mut BytesMut) -> Turn {
-    std::future::poll_fn(|cx| match link {
-        Link::Down(Some(attempt)) => Poll::Ready(Turn::Attempted(ready!(attempt.as_mut().poll(cx)))),
-        Link::Down(None) => Poll::Pending,
-        Link::Up(transport) => {
-            if !outbox.is_empty()
-                && let Poll::Ready(written) = Pin::new(&mut *transport).poll_write(cx, outbox)
-            {
-                return Poll::Ready(Turn::Wrote(written));
-            }
-            if inbox.capacity() - inbox.len() < READ_BYTES_MIN {
-                inbox.reserve(READ_BYTES);
-            }
-            let read = pin!(transport.read_buf(inbox));
-            Poll::Ready(Turn::Read(ready!(read.poll(cx))))
-        }
-    })
-    .await
 }

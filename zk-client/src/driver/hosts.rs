@@ -17,6 +17,9 @@ pub(crate) const BACKOFF_BASE: Duration = Duration::from_millis(250);
 /// No pause is longer.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
+/// The least patience for one attempt to connect, however many hosts share the session timeout.
+const PATIENCE_MIN: Duration = Duration::from_millis(500);
+
 /// The list of servers and how they fared.
 #[derive(Debug)]
 pub(crate) struct Hosts {
@@ -60,9 +63,10 @@ impl Hosts {
         }
     }
 
-    /// How many hosts share the session timeout.
-    pub(crate) fn len(&self) -> usize {
-        self.order.len().max(1)
+    /// How long one attempt may take: the hosts share the session timeout.
+    pub(crate) fn patience(&self, session_timeout: Duration) -> Duration {
+        let hosts = u32::try_from(self.order.len().max(1)).unwrap_or(u32::MAX);
+        (session_timeout / hosts).max(PATIENCE_MIN)
     }
 
     /// Starts the next attempt, pause included.

@@ -1,0 +1,60 @@
+//! The transport's side of a turn: what is read, what is written, and the attempt to get one.
+//!
+//! Knows nothing of what the bytes mean.
+
+use super::{Turn, hosts::Attempting};
+use crate::dial::Transport;
+use bytes::{Buf, BytesMut};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+
+/// Room for one read from the transport.
+pub(super) const READ_BYTES: usize = 16 * 1024;
+
+/// With less room than this, more is made before the next read.
+const READ_BYTES_MIN: usize = 2 * 1024;
+
+/// How the driver is linked to a server.
+pub(super) enum Link {
+    /// The next attempt, or none while it has not been started.
+    Down(Option<Attempting>),
+    Up(Box<dyn Transport>),
+}
+
+/// Waits for the link: for an attempt, or for bytes in either direction.
+pub(super) async fn turn(link: &mut Link, inbox: &mut BytesMut, outbox: &mut BytesMut) -> Turn {
+    std::future::poll_fn(|cx| match link {
+        Link::Down(Some(attempt)) => Poll::Ready(Turn::Attempted(ready!(attempt.as_mut().poll(cx)))),
+        Link::Down(None) => Poll::Pending,
+        Link::Up(transport) => {
+            if !outbox.is_empty()
+                && let Poll::Ready(written) = Pin::new(&mut *transport).poll_write(cx, outbox)
+            {
+                return Poll::Ready(Turn::Wrote(written));
+            }
+            if inbox.capacity() - inbox.len() < READ_BYTES_MIN {
+                inbox.reserve(READ_BYTES);
+            }
+            let read = pin!(transport.read_buf(inbox));
+            Poll::Ready(Turn::Read(ready!(read.poll(cx))))
+        }
+    })
+    .await
+}
+
+/// Writes what the turn brought, as far as the transport takes it at once; the rest waits for the next turn, and so
+/// does an error.
+pub(super) async fn write_now(link: &mut Link, outbox: &mut BytesMut) {
+    let Link::Up(transport) = link else { return };
+    while !outbox.is_empty() {
+        let attempt = |cx: &mut Context<'_>| Poll::Ready(Pin::new(&mut *transport).poll_write(cx, outbox));
+        match std::future::poll_fn(attempt).await {
+            Poll::Ready(Ok(written @ 1..)) => outbox.advance(written),
+            Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => return,
+        }
+    }
+}
