@@ -7,7 +7,7 @@ mod simulation;
 use simulation::{Reached, Simulation};
 
 /// Histories in each run of the suite; `ZK_CONFIG_SIM_HISTORIES` asks for more, `ZK_CONFIG_SIM_SEED` for one.
-const HISTORIES: u64 = 20_000;
+const HISTORIES: u64 = 100_000;
 
 fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
