@@ -5,6 +5,8 @@
 mod cli;
 #[path = "live/client.rs"]
 mod client;
+#[path = "live/differential.rs"]
+mod differential;
 #[path = "live/launcher.rs"]
 mod launcher;
 #[path = "live/mirror.rs"]

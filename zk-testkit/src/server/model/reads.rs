@@ -126,10 +126,11 @@ impl Model {
         });
     }
 
-    /// The prefix is one of the text, not of path components.
+    /// The prefix is one of the text, not of path components. Java's `trim` takes control characters for spaces.
     fn get_ephemerals(&mut self, call: &Call<'_>) -> Result<GetEphemeralsResponse, ErrorCode> {
         let prefix = call.path()?.unwrap_or_default();
-        let prefix = if prefix.trim() == "/" || prefix.trim().is_empty() { "" } else { &prefix };
+        let is_all = matches!(prefix.trim_matches(|c| c <= ' '), "" | "/");
+        let prefix = if is_all { "" } else { &*prefix };
         let own = self.tree.ephemerals(call.session).filter(|path| path.starts_with(prefix));
         Ok(GetEphemeralsResponse { paths: own.map(str::to_owned).collect() })
     }

@@ -1,6 +1,7 @@
 //! Scripts against the model: what clients send, what each of them then sees, in which order.
 
 mod basics;
+mod differences;
 mod multi;
 mod recorded;
 mod sessions;
