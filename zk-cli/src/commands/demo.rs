@@ -121,6 +121,8 @@ async fn play(real: bool, mut report: Report<'_>) -> Result<(), Failure> {
     writer_gate.set_open(false);
     reader_gate.set_open(false);
     let lost_at = die(&mut stage, &mut reader, &mut report).await?;
+    // The test server is back at once, perhaps before the writer has noticed that it was gone.
+    drop(writer.state().wait_for(|state| !state.is_connected()).await);
     writer_gate.set_open(true);
     for write in &MISSED {
         write.done_by(&writer).await.map_err(Failure::says)?;
