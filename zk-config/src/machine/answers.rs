@@ -37,12 +37,19 @@ impl Machine {
     /// A whole request was refused.
     fn refused(&mut self, now: Instant, token: u64, zxid: Zxid, fetches: Vec<Fetch>, refusal: Refusal) {
         let why = match refusal {
-            Refusal::Server(ErrorCode::UNIMPLEMENTED) if fetches.len() > 1 => {
-                // No batched reads here; the server hangs up now, and plain reads follow.
+            // Of the session or of the moment, and no word about the znodes: they are as unread as before.
+            Refusal::Server(
+                ErrorCode::SESSION_EXPIRED
+                | ErrorCode::SESSION_MOVED
+                | ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH
+                | ErrorCode::THROTTLED_OP,
+            ) => return self.wants.again(token, fetches),
+            Refusal::Server(_) | Refusal::Decode(_) if fetches.len() > 1 => {
+                // No batched reads here, or one that cannot be read: plain reads tell which znode it is. A server that
+                // does not know the operation hangs up now.
                 self.wants.batches = false;
                 return self.wants.again(token, fetches);
             }
-            Refusal::Server(ErrorCode::THROTTLED_OP) => return self.wants.again(token, fetches),
             Refusal::ReplyTooLarge(_) | Refusal::RequestTooLarge(_) if fetches.len() > 1 => {
                 self.wants.smaller_batches(fetches.len());
                 return self.wants.again(token, fetches);

@@ -30,10 +30,11 @@ pub(super) struct Reached {
     inexact: u64,
     root_deleted: u64,
     whole_transactions: u64,
+    refused_by_an_ending_session: u64,
 }
 
 impl Reached {
-    fn all(&self) -> [(&'static str, u64); 13] {
+    fn all(&self) -> [(&'static str, u64); 14] {
         [
             ("cut_while_syncing", self.cut_while_syncing),
             ("cut_before_the_watch_stood", self.cut_before_the_watch_stood),
@@ -48,6 +49,7 @@ impl Reached {
             ("inexact", self.inexact),
             ("root_deleted", self.root_deleted),
             ("whole_transactions", self.whole_transactions),
+            ("refused_by_an_ending_session", self.refused_by_an_ending_session),
         ]
     }
 
@@ -65,6 +67,7 @@ impl Reached {
         self.inexact += other.inexact;
         self.root_deleted += other.root_deleted;
         self.whole_transactions += other.whole_transactions;
+        self.refused_by_an_ending_session += other.refused_by_an_ending_session;
     }
 
     pub(super) fn assert_all(&self) {
@@ -91,6 +94,8 @@ enum Incoming {
 struct Connection {
     applied: usize,
     watching: bool,
+    /// Nothing is answered any more; the connection ends when what was answered has arrived.
+    hanging_up: bool,
     requests: VecDeque<Request>,
     stream: VecDeque<Incoming>,
 }
@@ -320,7 +325,7 @@ impl Simulation {
         self.reached.lagging_server += u64::from(applied + 1 < self.log.committed.len());
         self.say(|| format!("connect to a server at {}", self.log.committed[applied].zxid));
         let (requests, stream) = (VecDeque::new(), VecDeque::new());
-        self.connection = Some(Connection { applied, watching: self.armed, requests, stream });
+        self.connection = Some(Connection { applied, watching: self.armed, hanging_up: false, requests, stream });
         // The client sets the watch again by itself, or asks again for one that was never answered.
         self.watch_asked |= self.machine.connected(self.now);
         if self.watch_asked && !self.armed {
@@ -354,14 +359,25 @@ impl Simulation {
 
     /// The server answers the oldest request as of what it has applied.
     fn serve(&mut self) {
+        let session_ends = self.below(300) == 0;
         let Some(connection) = &mut self.connection else { return };
         let Some(request) = connection.requests.pop_front() else { return };
+        if connection.hanging_up {
+            return;
+        }
         let at = &self.log.committed[connection.applied];
         let answer = match request {
             Request::Ping => Incoming::Bookmark(at.zxid),
             Request::Watch => {
                 connection.watching = true;
                 Incoming::Watching
+            }
+            Request::Reads(Reads::One(token, _) | Reads::Many(token, _)) if session_ends => {
+                // Refused as a whole, with the zxid that the server is at; that says nothing of the znodes.
+                self.reached.refused_by_an_ending_session += 1;
+                connection.hanging_up = true;
+                let refusal = Refusal::Server(ErrorCode::SESSION_EXPIRED);
+                Incoming::Answer(token, at.zxid, Answer::Refused(refusal))
             }
             Request::Reads(Reads::One(token, fetch)) => {
                 self.reached.plain_reads += u64::from(!self.plan.batches);
@@ -417,6 +433,9 @@ impl Simulation {
             self.outputs();
         }
         self.flush();
+        if self.connection.as_ref().is_some_and(|connection| connection.hanging_up && connection.stream.is_empty()) {
+            return self.cut();
+        }
         if self.below(16) == 0 {
             self.request(Request::Ping);
         }
