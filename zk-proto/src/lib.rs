@@ -14,6 +14,7 @@
 //! | [`code`] | error codes, opcodes, event types: open numbers that survive a newer server |
 //! | [`path`] | which paths ZooKeeper accepts, and the chroot |
 //! | [`session`] | the connection-and-session machine of a client |
+//! | [`server`] | the server's side of one connection: greeting, requests, replies, notifications |
 //!
 //! # A frame by hand
 //!
@@ -40,6 +41,7 @@ pub mod multi;
 pub mod ops;
 pub mod path;
 pub mod records;
+pub mod server;
 pub mod session;
 pub mod watch;
 
