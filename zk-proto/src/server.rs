@@ -17,6 +17,11 @@
 //!     server::{Accepted, Config, Connection, Incoming},
 //! };
 //!
+//! const STAT: Stat = Stat {
+//!     czxid: Zxid(1), mzxid: Zxid(1), ctime: 0, mtime: 0, version: 0, cversion: 0, aversion: 0,
+//!     ephemeral_owner: SessionId::NONE, data_length: 1, num_children: 0, pzxid: Zxid(1),
+//! };
+//!
 //! fn serve(connection: &mut Connection, inbox: &mut BytesMut) {
 //!     while let Some(incoming) = connection.poll_request(inbox) {
 //!         match incoming {
@@ -25,7 +30,7 @@
 //!                 id: SessionId(0x7), timeout: greeting.timeout, password: [7; 16], read_only: false,
 //!             }),
 //!             Incoming::Request { xid, op: OpCode::GET_DATA, .. } => {
-//!                 let reply = GetDataResponse { data: Some(Bytes::from_static(b"v")), stat: Stat::default() };
+//!                 let reply = GetDataResponse { data: Some(Bytes::from_static(b"v")), stat: STAT };
 //!                 connection.reply(xid, Zxid(1), Ok(&reply));
 //!             }
 //!             Incoming::Request { xid, .. } => {
