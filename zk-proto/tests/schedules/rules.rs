@@ -88,6 +88,8 @@ pub(crate) struct Rules {
     /// The session that the client holds.
     held: Option<i64>,
     expired: Vec<i64>,
+    /// Calls submitted before an expiry: they end with it.
+    calls_expired: usize,
     timeout: u64,
     // This connection.
     pub(crate) wire: Wire,
@@ -140,6 +142,7 @@ impl Rules {
             seen_zxid: if plan.resume == Resume::No { 0 } else { plan.start_zxid },
             held: (plan.resume != Resume::No).then_some(LEFT_ID),
             expired: Vec::new(),
+            calls_expired: 0,
             timeout: plan.timeout,
             wire: Wire::default(),
             told: VecDeque::new(),

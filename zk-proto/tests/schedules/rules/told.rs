@@ -180,6 +180,7 @@ impl Rules {
             hold!("W11", self.expired.is_empty(), "without renewal there is one session");
         }
         self.expired.push(id);
+        self.calls_expired = self.calls.len();
         self.held = None;
         self.timeout = if self.is_up { self.timeout } else { self.wanted_timeout };
         Ok(())
@@ -318,8 +319,8 @@ impl Rules {
         lists.iter().for_each(|list| self.watches[path][*list] = false);
     }
 
-    /// The machine's own word for where it stands is the rules'.
-    pub(crate) fn state_is(&self, state: State) -> Held {
+    /// The machine is drained: its own word for where it stands is the rules'.
+    pub(crate) fn settled(&mut self, state: State) -> Held {
         let expected = match (self.end, self.is_open, self.is_up) {
             (Some(_), ..) => State::Ended,
             (None, false, _) => State::Down,
@@ -327,6 +328,10 @@ impl Rules {
             (None, true, true) => State::Up,
         };
         hold!("W8", state == expected, "the machine is {state:?}, the wire says {expected:?}");
+        // W11: with an expiry all calls end.
+        let calls = std::mem::take(&mut self.calls_expired);
+        let open = self.calls.iter().take(calls).position(|call| call.outcome.is_none());
+        hold!("W11", open.is_none(), "ticket {open:?} outlives its session");
         Ok(())
     }
 }
