@@ -32,6 +32,8 @@ mod greet;
 mod host;
 #[path = "schedules/marks.rs"]
 mod marks;
+#[path = "schedules/pair.rs"]
+mod pair;
 #[path = "schedules/paths.rs"]
 mod paths;
 #[path = "schedules/plan.rs"]
@@ -40,10 +42,9 @@ mod plan;
 mod rules;
 #[path = "schedules/wire.rs"]
 mod wire;
-#[path = "schedules/world.rs"]
-mod world;
 
 use marks::Marks;
+use pair::Pair;
 use paths::Paths;
 use std::{
     any::Any,
@@ -56,7 +57,6 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use world::World;
 
 /// Two seeds at a time: the machines that this is for have two cores.
 const THREADS: usize = 2;
@@ -85,9 +85,9 @@ struct Played {
 /// Plays one seed. A panic, of the machine or of the model, is a rule broken too.
 fn play(seed: u64, paths: &[Paths; 2], is_traced: bool) -> Result<Played, String> {
     let play = || {
-        let mut world = World::new(seed, paths, is_traced);
-        let print = world.play();
-        (print, world.marks, world.steps)
+        let mut pair = Pair::new(seed, paths, is_traced);
+        let print = pair.play();
+        (print, pair.marks, pair.steps)
     };
     match catch_unwind(AssertUnwindSafe(play)) {
         Ok((Ok(print), marks, steps)) => Ok(Played { print, marks, steps }),

@@ -2,7 +2,7 @@
 
 use super::{
     super::calls::{Ask, Kind},
-    Event, Held, Link, Mark, Site, State, World, hold, site, trace,
+    Event, Held, Link, Mark, Pair, Site, State, hold, site, trace,
 };
 use zk_proto::session::Outcome;
 
@@ -10,11 +10,11 @@ use zk_proto::session::Outcome;
 /// rounds.
 const ROUNDS_MAX: usize = 40;
 
-impl World<'_> {
+impl Pair<'_> {
     /// All faults end. The client must come to rest with everything told and every watch set, see bookmarks flow, and
     /// close; and then it takes nothing more.
     pub(super) fn heal(&mut self) -> Held {
-        trace!(self, "world", "heals");
+        trace!(self, "pair", "heals");
         self.ghost();
         self.is_healthy = true;
         self.plan.piece = 0;

@@ -1,11 +1,11 @@
 //! What goes wrong, one step a fault.
 
-use super::{super::greet::garbage, Held, Mark, Site, Step, World, site, trace};
+use super::{super::greet::garbage, Held, Mark, Pair, Site, Step, site, trace};
 
 /// The longest part in which a slow link gives a long reply: enough for one sign of life, and sometimes for two.
 const PART_MAX: usize = 6_000;
 
-impl World<'_> {
+impl Pair<'_> {
     pub(super) fn cut_between_rearms(&mut self) -> Held {
         let (sent, answered) = self.rules.rearmed();
         let Some(link) = &mut self.link else { return Ok(()) };

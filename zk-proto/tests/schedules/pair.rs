@@ -13,9 +13,9 @@ use super::{
 };
 use zk_proto::session::{Event, State};
 
-#[path = "world/faults.rs"]
+#[path = "pair/faults.rs"]
 mod faults;
-#[path = "world/heal.rs"]
+#[path = "pair/heal.rs"]
 mod heal;
 
 /// Two directions of bytes on their way, and the server at the end.
@@ -42,7 +42,7 @@ struct Ghost {
     to_server: Vec<u8>,
 }
 
-pub(crate) struct World<'p> {
+pub(crate) struct Pair<'p> {
     plan: Plan,
     paths: &'p Paths,
     rng: Rng,
@@ -64,35 +64,35 @@ pub(crate) struct World<'p> {
 
 /// Prints a line when one seed is looked at.
 macro_rules! trace {
-    ($world:expr, $who:literal, $($what:tt)+) => {
-        if $world.is_traced {
-            $crate::say(&format!("{:>8} ms  {:<7} {}", $world.now, $who, format_args!($($what)+)));
+    ($pair:expr, $who:literal, $($what:tt)+) => {
+        if $pair.is_traced {
+            $crate::say(&format!("{:>8} ms  {:<7} {}", $pair.now, $who, format_args!($($what)+)));
         }
     };
 }
 use trace;
 
-/// The surroundings of a server, out of a world whose link is taken.
+/// The surroundings of a server, out of a pair whose link is taken.
 macro_rules! site {
-    ($world:expr) => {
+    ($pair:expr) => {
         &mut Site {
-            ensemble: &mut $world.ensemble,
-            plan: &$world.plan,
-            paths: $world.paths,
-            rng: &mut $world.rng,
-            marks: &mut $world.marks,
-            now: $world.now,
-            is_healthy: $world.is_healthy,
+            ensemble: &mut $pair.ensemble,
+            plan: &$pair.plan,
+            paths: $pair.paths,
+            rng: &mut $pair.rng,
+            marks: &mut $pair.marks,
+            now: $pair.now,
+            is_healthy: $pair.is_healthy,
         }
     };
 }
 use site;
 
-impl<'p> World<'p> {
+impl<'p> Pair<'p> {
     pub(crate) fn new(seed: u64, paths: &'p [Paths; 2], is_traced: bool) -> Self {
         let mut rng = Rng::new(seed);
         let plan = Plan::new(&mut rng);
-        let world = Self {
+        let pair = Self {
             paths: &paths[usize::from(plan.long_paths)],
             now: 0,
             client: Client::new(&plan),
@@ -110,8 +110,8 @@ impl<'p> World<'p> {
             rng,
             plan,
         };
-        trace!(world, "plan", "{:?}", world.plan);
-        world
+        trace!(pair, "plan", "{:?}", pair.plan);
+        pair
     }
 
     /// Plays the schedule; the fingerprint of everything that happened.
@@ -428,7 +428,7 @@ impl<'p> World<'p> {
         Ok(())
     }
 
-    /// Marks that only the world can see.
+    /// Marks that only the pair can see.
     fn note(&mut self, event: &Event<u32>) {
         let Event::Lost { why, was_up } = event else { return };
         if *why == zk_proto::session::Loss::Silent {
