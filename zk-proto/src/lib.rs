@@ -10,6 +10,7 @@
 //! | [`frame`] | length-prefixed frames and their limits |
 //! | [`records`] | every record of the client protocol, declared once, both directions |
 //! | [`ops`] | the table that pairs an opcode with its request and its reply |
+//! | [`create`] | what can be created: modes, their numbers, times to live |
 //! | [`multi`] | transactions and batched reads, whose results are a list |
 //! | [`code`] | error codes, opcodes, event types: open numbers that survive a newer server |
 //! | [`path`] | which paths ZooKeeper accepts, and the chroot |
@@ -33,7 +34,10 @@ extern crate alloc;
 extern crate std;
 
 pub mod code;
+pub mod create;
 pub mod frame;
+#[cfg(feature = "arbitrary")]
+mod generate;
 pub mod id;
 pub mod jute;
 pub mod multi;
@@ -45,6 +49,7 @@ pub mod watch;
 
 pub use bytes::Bytes;
 pub use code::{ErrorCode, OpCode};
+pub use create::CreateMode;
 pub use id::{SessionId, Zxid};
 pub use jute::DecodeError;
 pub use ops::Op;

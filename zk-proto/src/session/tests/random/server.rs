@@ -294,5 +294,5 @@ pub(super) fn watch_lists(op: OpCode, body: &Bytes) -> (i64, Vec<(usize, String)
         (r.relative_zxid, alloc::vec![r.data, r.exist, r.child])
     };
     let lists = lists.into_iter().enumerate();
-    (zxid.0, lists.flat_map(|(list, paths)| paths.into_iter().map(move |path| (list, path.into_owned()))).collect())
+    (zxid.0, lists.flat_map(|(list, paths)| paths.to_strings().into_iter().map(move |path| (list, path))).collect())
 }
