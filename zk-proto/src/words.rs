@@ -49,8 +49,8 @@
 //!   quorum it gives [`WordError::NotServing`], or the mode [`ServerMode::ReadOnly`].
 //! - **`isro` without a quorum says `null`**, where all others say that they are not serving; it is reported alike.
 //! - **`wchs`, `wchp` and `wchc` list the data table only.** Watches on the children of a znode (`getChildren`) are
-//!   invisible; persistent ones are visible. `zk_watch_count` of `mntr` counts both tables, so it may be higher: a
-//!   persistent watch that is not recursive stands in both.
+//!   invisible; persistent ones are visible. `zk_watch_count` of `mntr` counts both tables, so it may be higher:
+//!   persistent watches stand in both (since 3.9 only those that are not recursive).
 //! - **A word that the server does not know** closes the connection without any text: [`WordError::Empty`]. So does a
 //!   server that is too busy, or a proxy.
 //! - **It costs the server**: `wchp`, `wchc` and `dump` walk all watches or sessions. Do not ask them every second.
