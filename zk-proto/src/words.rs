@@ -59,7 +59,7 @@
 //!
 //! # Robustness
 //!
-//! A parser reads each line once. It panics on no text, and what it builds is at most some 50 times as large as the
+//! A parser reads each line once. It panics on no text, and what it builds is at most some 60 times as large as the
 //! text (that is for a list of one-letter paths; of real answers it is 2 to 5 times): limit the text that you read. Lines, keys and fields that it does not know do not disturb it: they are kept
 //! where the type has a place for them ([`Monitor`]), or passed over. A line that it does know and cannot read is an
 //! error, and so is the lack of a line that all servers since 3.4 send.
