@@ -125,15 +125,15 @@ keys! {
     connection_rejected = "zk_connection_rejected";
     /// Requests that were thrown away under load. Since 3.7.
     throttled_ops = "zk_throttled_ops";
-    /// Bytes of watch events that were sent. Since 3.6.
+    /// Bytes of watch events that were sent. Since 3.7.
     watch_bytes = "zk_watch_bytes";
     /// Voting members. Of members of an ensemble, since 3.6.
     quorum_size = "zk_quorum_size";
-    /// Followers and observers that are connected. Of the leader, since 3.6.
+    /// Followers and observers that are connected. Of the leader, since 3.6; 3.5 has `zk_followers`.
     learners = "zk_learners";
     /// Followers that are up to date. Of the leader.
     synced_followers = "zk_synced_followers";
-    /// Observers that are up to date. Of the leader, since 3.5.
+    /// Observers that are up to date. Of the leader, since 3.6.
     synced_observers = "zk_synced_observers";
     /// Members that follow without a vote and are up to date. Of the leader, since 3.6.
     synced_non_voting_followers = "zk_synced_non_voting_followers";
