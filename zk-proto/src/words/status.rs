@@ -122,7 +122,7 @@ pub struct ServerStatus {
     pub mode: ServerMode,
     /// Znodes, those of ZooKeeper itself below `/zookeeper` among them.
     pub node_count: i64,
-    /// Of a leader, since 3.5: sizes of what it sent to the others.
+    /// Of a leader: sizes of what it sent to the others.
     pub proposal_sizes: Option<ProposalSizes>,
 }
 
