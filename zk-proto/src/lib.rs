@@ -15,6 +15,7 @@
 //! | [`code`] | error codes, opcodes, event types: open numbers that survive a newer server |
 //! | [`path`] | which paths ZooKeeper accepts, and the chroot |
 //! | [`session`] | the connection-and-session machine of a client |
+//! | [`words`] | four-letter words: what a server says of itself without a session |
 //!
 //! # A frame by hand
 //!
@@ -46,6 +47,7 @@ pub mod path;
 pub mod records;
 pub mod session;
 pub mod watch;
+pub mod words;
 
 pub use bytes::Bytes;
 pub use code::{ErrorCode, OpCode};

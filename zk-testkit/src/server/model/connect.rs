@@ -47,9 +47,8 @@ impl Model {
             }
             let Some(prefix) = inbox.first_chunk::<PREFIX_LEN>().copied() else { return };
             if phase == Phase::Fresh
-                && let Some(word) = super::words::known(prefix)
+                && let Some(answer) = self.four_letters(now, prefix)
             {
-                let answer = self.four_letters(now, word);
                 if let Some(conn) = self.conns.get_mut(&id) {
                     conn.put(answer.as_bytes());
                 }
