@@ -25,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     ("server", machines::server),
     ("pair", machines::pair),
     ("texts", texts::texts),
+    ("words", texts::words),
 ];
 
 /// Runs a target by its name.

@@ -174,7 +174,8 @@ impl Draft {
             self.read_only = true;
         } else if line.text.trim() == CLIENTS {
             self.clients = Some(Vec::new());
-        } else if let (Some(clients), true) = (&mut self.clients, ConnectionInfo::is_in(line)) {
+        } else if let (Some(clients), None, true) = (&mut self.clients, self.latency, ConnectionInfo::is_in(line)) {
+            // Only up to the next part: a mode may look like anything.
             clients.push(ConnectionInfo::read(line)?);
         } else if let Some((name, value)) = line.text.split_once(':') {
             self.field(line, name, value.trim())?;

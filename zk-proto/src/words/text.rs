@@ -31,7 +31,9 @@ pub(super) struct Line<'a> {
 
 /// The lines of an answer that have something in them, behind [`facts`].
 pub(super) fn lines(answer: &str) -> Result<impl Iterator<Item = Line<'_>>, WordError> {
-    let lines = (1..).zip(facts(answer)?.lines()).map(|(number, text)| Line { number, text });
+    // All carriage returns at an end go, not one: what is read and written again must read as the same.
+    let texts = facts(answer)?.split('\n').map(|text| text.trim_end_matches('\r'));
+    let lines = (1..).zip(texts).map(|(number, text)| Line { number, text });
     Ok(lines.filter(|line| !line.text.trim().is_empty()))
 }
 
