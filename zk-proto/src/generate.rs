@@ -11,7 +11,7 @@ use crate::{
     id::{SessionId, Zxid},
     jute::{Decode, Label, List, Tail, Text},
     multi::{MultiOp, MultiReadRequest, MultiRequest, MultiResponse, MultiResult, ReadOp},
-    records::{Permissions, Secret, SecretBytes, Str},
+    records::{AuthId, Permissions, Secret, SecretBytes, Str},
     watch::{EventType, KeeperState, WatchMode, WatcherType},
 };
 use alloc::{borrow::Cow, string::String, vec::Vec};
@@ -24,6 +24,14 @@ pub(crate) trait Generate<'a>: Sized {
 }
 
 macro_rules! record {
+    // Made by hand, below: two texts by chance are never somebody.
+    (AuthId { $($field:ident,)* }) => {
+        impl<'arb> arbitrary::Arbitrary<'arb> for AuthId {
+            fn arbitrary(u: &mut arbitrary::Unstructured<'arb>) -> arbitrary::Result<Self> {
+                crate::generate::Generate::generate(u)
+            }
+        }
+    };
     ($name:ident { $($field:ident,)* }) => { crate::generate::record!(@ [] $name [] { $($field,)* }); };
     ($name:ident <$lt:lifetime> { $($field:ident,)* }) => { crate::generate::record!(@ [<'arb>] $name [] { $($field,)* }); };
     (@ [$($lt:tt)*] $name:ident [] { $($field:ident,)* }) => {
@@ -69,7 +77,14 @@ macro_rules! plain {
         }
     )*};
 }
-plain!(bool, i32, i64);
+plain!(bool, i64);
+
+/// Mostly a version that a young znode has, or -1 for any.
+impl<'a> Generate<'a> for i32 {
+    fn generate(u: &mut Unstructured<'a>) -> Result<Self> {
+        if u.ratio(7, 8)? { u.int_in_range(-1..=3) } else { u.arbitrary() }
+    }
+}
 
 /// Open numbers: mostly known ones.
 macro_rules! codes {
@@ -120,22 +135,28 @@ impl<'a> Generate<'a> for Permissions {
     }
 }
 
-/// Few enough to meet, of several depths, with prefixes of each other; `a` and the schemes are names, not paths.
-const TEXTS: &[&str] = &[
-    "/",
-    "/a",
-    "/a/b",
-    "/a/b/c",
-    "/ab",
-    "/b",
-    "/b/s-",
-    "/zookeeper",
-    "/zookeeper/config",
-    "a",
-    "b",
-    "world",
-    "digest",
+/// Few enough to meet, of several depths, with prefixes of each other.
+const TEXTS: &[&str] = &["/a", "/a/b", "/a/b/c", "/ab", "/b", "/b/s-", "/", "/zookeeper/config"];
+
+/// Who stands in ACLs: mostly everybody, otherwise somebody that a server takes.
+const IDENTITIES: &[(&str, &str)] = &[
+    ("world", "anyone"),
+    ("world", "anyone"),
+    ("world", "anyone"),
+    ("digest", "bob:x"),
+    ("ip", "127.0.0.1"),
+    ("auth", ""),
 ];
+
+impl<'a> Generate<'a> for AuthId {
+    fn generate(u: &mut Unstructured<'a>) -> Result<Self> {
+        if u.ratio(15, 16)? {
+            let (scheme, id) = *u.choose(IDENTITIES)?;
+            return Ok(Self { scheme: Label::from_static(scheme), id: Label::from_static(id) });
+        }
+        Ok(Self { scheme: Generate::generate(u)?, id: Generate::generate(u)? })
+    }
+}
 
 impl<'a> Generate<'a> for Str<'a> {
     fn generate(u: &mut Unstructured<'a>) -> Result<Self> {
@@ -196,7 +217,7 @@ impl<'a, T: Generate<'a>> Generate<'a> for Tail<T> {
 impl<'a, T: Generate<'a>> Generate<'a> for Vec<T> {
     fn generate(u: &mut Unstructured<'a>) -> Result<Self> {
         let mut items = Self::new();
-        while u.ratio(2, 3)? && !u.is_empty() {
+        while u.ratio(4, 5)? && !u.is_empty() {
             items.push(T::generate(u)?);
         }
         Ok(items)
