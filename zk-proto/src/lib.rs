@@ -17,6 +17,11 @@
 //! | [`session`] | the connection-and-session machine of a client |
 //! | [`words`] | four-letter words: what a server says of itself without a session |
 //!
+//! Who does not know ZooKeeper's protocol begins with the [`guide`].
+//!
+//! # Features
+//! `arbitrary`: the trait of that name for every record, to fuzz servers and clients of your own (`fuzz/README.md`).
+//!
 //! # A frame by hand
 //!
 //! ```
@@ -39,6 +44,8 @@ pub mod create;
 pub mod frame;
 #[cfg(feature = "arbitrary")]
 mod generate;
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 pub mod id;
 pub mod jute;
 pub mod multi;

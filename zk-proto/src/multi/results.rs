@@ -182,7 +182,7 @@ impl fmt::Debug for Results {
     }
 }
 
-/// Reply of **multi** (opcode 14) and **multiRead** (opcode 22): a result for each operation, in order.
+/// Reply of **multi** (opcode 14, since 3.4) and **multiRead** (opcode 22, since 3.6.0): a result for each operation, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MultiResponse {
     /// In the order of the operations.

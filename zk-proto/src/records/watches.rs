@@ -53,6 +53,9 @@ records! {
         child: List<'a, Text>,
     }
     /// Body of **setWatches2** (opcode 105, since 3.6.0): the same with persistent watches, for which nothing is ever replayed.
+    ///
+    /// Errors: as [`SetWatchesRequest`]; servers before 3.6 answer [`UNIMPLEMENTED`](crate::ErrorCode::UNIMPLEMENTED) and
+    /// hang up, so it is sent only when there are persistent watches.
     SetWatches2Request<'a> {
         /// Changes after this zxid are reported at once, for the first three lists only.
         relative_zxid: Zxid,
