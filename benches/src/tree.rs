@@ -5,8 +5,8 @@ use crate::{
     raw::Raw,
     value::{Stamp, VALUE_LEN, WARM_UP},
 };
-use std::borrow::Cow;
 use zk_proto::{
+    create::CreateFlags,
     multi::{MultiOp, MultiRequest},
     ops,
     records::{CreateRequest, OPEN_ACL_UNSAFE, PathVersionRequest},
@@ -71,8 +71,8 @@ impl Tree {
         let value: [u8; VALUE_LEN] = Stamp { sequence: WARM_UP, scheduled_ns: 0 }.value();
         for paths in paths.chunks(BATCH) {
             transaction(&mut raw, &format!("create {root}"), paths, |path| {
-                let acl = Cow::Borrowed(OPEN_ACL_UNSAFE);
-                MultiOp::Create(CreateRequest { path: path.into(), data: Some(&value), acl, flags: 0 })
+                let (acl, flags) = (OPEN_ACL_UNSAFE.into(), CreateFlags::PERSISTENT);
+                MultiOp::Create(CreateRequest { path: path.into(), data: Some(&value), acl, flags })
             })?;
             tree.paths.extend_from_slice(paths);
         }

@@ -1,4 +1,4 @@
-//! `cargo fuzz run --sanitizer none frames`; what it does is in `src/lib.rs`.
+//! `cargo +stable fuzz run --sanitizer none frames`; what it does is in `src/lib.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| zk_fuzz::frames(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| zk_fuzz::run("frames", data));

@@ -16,3 +16,5 @@ mod tidy;
 mod vectors;
 #[path = "hermetic/watches.rs"]
 mod watches;
+#[path = "hermetic/words.rs"]
+mod words;

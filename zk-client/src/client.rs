@@ -187,12 +187,16 @@ impl Client {
         let encoded = request.and_then(|request| {
             EncodedRequest::new::<O>(&request, self.shared.request_len_max).map_err(UsageError::RequestTooLarge)
         });
+        self.submit(O::CODE, encoded, finish)
+    }
+
+    fn submit<R>(&self, op: OpCode, encoded: Result<EncodedRequest, UsageError>, finish: Finish<R>) -> Call<R> {
         match encoded {
             Ok(encoded) => {
                 let (answer, receiver) = oneshot::channel();
-                self.send(O::CODE, Command::Submit(encoded, answer), receiver, finish)
+                self.send(op, Command::Submit(encoded, answer), receiver, finish)
             }
-            Err(error) => Call::failed(O::CODE, self.shared.chroot.clone(), error.into(), finish),
+            Err(error) => Call::failed(op, self.shared.chroot.clone(), error.into(), finish),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Errors by who must act.
 
 use crate::connect_string::ConnectStringError;
-use std::{fmt, time::Duration};
+use std::fmt;
 use zk_proto::{
     DecodeError, ErrorCode, OpCode,
+    create::TtlOutOfRange,
     frame::TooLarge,
     path::PathError,
     session::{Interruption, Outcome},
@@ -73,8 +74,8 @@ pub enum UsageError {
     /// The request is larger than [`Connector::request_len_max`](crate::Connector::request_len_max): a
     /// server with default settings would close the connection.
     RequestTooLarge(TooLarge),
-    /// The time to live is not between 1 ms and 2^40 - 1 ms.
-    Ttl(Duration),
+    /// No server takes this time to live; made by [`Ttl::raw`](zk_proto::create::Ttl::raw).
+    Ttl(TtlOutOfRange),
     /// An ACL without entries; no server accepts it.
     EmptyAcl,
     /// This client watches the path in the other mode already. Servers before 3.9 keep one mode a path and
@@ -153,7 +154,7 @@ impl fmt::Display for UsageError {
             Self::ConnectString(error) => write!(f, "the connect string cannot be read: {error}"),
             Self::Path { path, error } => write!(f, "{path:?} is not a path: {error}"),
             Self::RequestTooLarge(size) => write!(f, "the request is too large for a server: {size}"),
-            Self::Ttl(ttl) => write!(f, "a time to live of {ttl:?} is not between 1 ms and 2^40 - 1 ms"),
+            Self::Ttl(error) => write!(f, "{error}"),
             Self::EmptyAcl => f.write_str("an ACL needs at least one entry"),
             Self::WatchConflict { path } => {
                 write!(f, "{path} is watched in the other mode already; use another client for a second mode")

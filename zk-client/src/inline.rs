@@ -184,10 +184,9 @@ impl Answer {
             InlineOp::Data => {
                 decode_from::<GetDataResponse>(body).map(|reply| Self::Data(reply.data.unwrap_or_default(), reply.stat))
             }
-            InlineOp::Children => {
-                decode_from::<GetChildren2Response>(body).map(|reply| Self::Children(reply.children, reply.stat))
-            }
-            InlineOp::Many => decode_from::<MultiResponse>(body).and_then(read_results).map(Self::Many),
+            InlineOp::Children => decode_from::<GetChildren2Response>(body)
+                .map(|reply| Self::Children(reply.children.to_strings(), reply.stat)),
+            InlineOp::Many => decode_from::<MultiResponse>(body).and_then(|reply| read_results(&reply)).map(Self::Many),
         };
         decoded.unwrap_or_else(|error| Self::Refused(Refusal::Decode(error)))
     }

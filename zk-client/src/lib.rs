@@ -53,7 +53,6 @@ mod call;
 mod client;
 mod connect_string;
 mod connector;
-mod create;
 mod dial;
 mod driver;
 mod error;
@@ -66,7 +65,6 @@ pub use call::Call;
 pub use client::Client;
 pub use connect_string::{ConnectString, ConnectStringError, HostPort};
 pub use connector::Connector;
-pub use create::CreateMode;
 pub use dial::{Dial, Dialed, TcpDial, Transport};
 pub use error::{Attempt, Error, Unreachable, UsageError};
 pub use inline::{Answer, Inline, InlineState, Input, Refusal, Requests, Token};
@@ -75,7 +73,8 @@ pub use transaction::{Read, ReadResult, Transaction, TransactionResult};
 pub use watch::{GapReason, WatchItem, WatchStream};
 
 pub use zk_proto::{
-    Bytes, DecodeError, ErrorCode, OpCode, SessionId, Zxid,
+    Bytes, CreateMode, DecodeError, ErrorCode, OpCode, SessionId, Zxid,
+    create::{Ttl, TtlOutOfRange},
     frame::TooLarge,
     jute::{Label, Text},
     path,

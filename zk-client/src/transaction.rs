@@ -1,13 +1,14 @@
 //! Transactions and batched reads: lists that travel as one request.
 
-use crate::{call::Reply, create::CreateMode, error::Error};
+use crate::{call::Reply, error::Error};
 use std::borrow::Cow;
 use zk_proto::{
-    Bytes, DecodeError, ErrorCode, OpCode, Stat,
+    Bytes, CreateMode, DecodeError, ErrorCode, OpCode, Stat,
+    create::Create,
     jute::Fault,
     multi::{MultiOp, MultiResponse, MultiResult, ReadOp},
     path::Chroot,
-    records::{Acl, CreateRequest, CreateTtlRequest, GetDataRequest, PathVersionRequest, SetDataRequest},
+    records::{Acl, GetDataRequest, PathVersionRequest, SetDataRequest},
 };
 
 /// Operations that happen all together or not at all, under one zxid.
@@ -126,20 +127,11 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// The wire's form; `ttl_ms` was checked before.
+    /// The wire's form.
     pub(crate) fn to_op(&self, chroot: &Chroot) -> MultiOp<'a> {
         let path: Cow<'a, str> = chroot.to_server(self.path());
         match *self {
-            Step::Create { data, mode, acl, .. } => {
-                let (data, acl, flags) = (Some(data), Cow::Borrowed(acl), mode.flags());
-                match mode.ttl_ms() {
-                    Ok(Some(ttl_ms)) => MultiOp::CreateTtl(CreateTtlRequest { path, data, acl, flags, ttl_ms }),
-                    Ok(None) | Err(_) if mode.op() == OpCode::CREATE_CONTAINER => {
-                        MultiOp::CreateContainer(CreateRequest { path, data, acl, flags })
-                    }
-                    Ok(None) | Err(_) => MultiOp::Create2(CreateRequest { path, data, acl, flags }),
-                }
-            }
+            Step::Create { data, mode, acl, .. } => Create { path, data: Some(data), acl: acl.into(), mode }.into(),
             Step::Delete { version, .. } => {
                 MultiOp::Delete(PathVersionRequest { path, version: version.unwrap_or(-1) })
             }
@@ -183,14 +175,14 @@ pub(crate) fn finish_transaction(reply: &Reply<'_>) -> Result<Vec<TransactionRes
             Err(Error::Protocol { op: OpCode::MULTI, error: unexpected(OpCode::MULTI) })
         }
     };
-    response.results.into_iter().map(done).collect()
+    response.results.iter().map(done).collect()
 }
 
 /// The results of a batch of reads.
-pub(crate) fn read_results(response: MultiResponse) -> Result<Vec<ReadResult>, DecodeError> {
+pub(crate) fn read_results(response: &MultiResponse) -> Result<Vec<ReadResult>, DecodeError> {
     let done = |result| match result {
         MultiResult::GetData(reply) => Ok(ReadResult::Data(reply.data.unwrap_or_default(), reply.stat)),
-        MultiResult::GetChildren(names) => Ok(ReadResult::Children(names)),
+        MultiResult::GetChildren(names) => Ok(ReadResult::Children(names.to_strings())),
         MultiResult::Error(code) => Ok(ReadResult::Refused(code)),
         MultiResult::Create(_)
         | MultiResult::Create2(..)
@@ -198,7 +190,7 @@ pub(crate) fn read_results(response: MultiResponse) -> Result<Vec<ReadResult>, D
         | MultiResult::SetData(_)
         | MultiResult::Check => Err(unexpected(OpCode::MULTI_READ)),
     };
-    response.results.into_iter().map(done).collect()
+    response.results.iter().map(done).collect()
 }
 
 /// A result of a kind that the list cannot hold.

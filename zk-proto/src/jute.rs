@@ -4,11 +4,15 @@
 //! peer is checked against the bytes that are there before it sizes anything. Source: protocol.md
 //! section 1.
 
-use alloc::{borrow::Cow, string::String, vec::Vec};
+use alloc::{borrow::Cow, string::String};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use core::fmt;
 
+mod error;
+mod list;
 mod text;
+pub use error::{DecodeError, Fault};
+pub(crate) use list::TextsBuilder;
+pub use list::{Items, List};
 pub use text::{Label, Text, decode_utf8};
 
 /// A value that can be written in jute.
@@ -33,73 +37,13 @@ pub trait Decode<'a>: Sized {
     /// # Errors
     /// [`DecodeError`] when the bytes end early or a length is impossible.
     fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError>;
-}
 
-/// Why bytes could not be read: which record, which field, what was wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DecodeError {
-    /// The record's name in `zookeeper.jute`; empty when a bare value was read.
-    pub record: &'static str,
-    /// The field's name; empty when a bare value was read.
-    pub field: &'static str,
-    /// What was wrong.
-    pub fault: Fault,
-}
-
-/// What can be wrong with a peer's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fault {
-    /// The frame ended inside the value.
-    Short {
-        /// Bytes that the value needs.
-        needed: usize,
-        /// Bytes that were left.
-        left: usize,
-    },
-    /// A buffer or string has a negative length other than -1 (null).
-    NegativeLength(i32),
-    /// A field that cannot be null is null.
-    Null,
-    /// A list of operations or results holds a type that cannot stand there.
-    UnexpectedType(i32),
-}
-
-impl DecodeError {
-    const fn bare(fault: Fault) -> Self {
-        Self { record: "", field: "", fault }
-    }
-
-    /// Adds where the fault was found; the innermost place wins.
-    #[must_use]
-    pub const fn at(mut self, record: &'static str, field: &'static str) -> Self {
-        if self.record.is_empty() {
-            self.record = record;
-            self.field = field;
-        }
-        self
-    }
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.record.is_empty() {
-            write!(f, "{}.{}: ", self.record, self.field)?;
-        }
-        match self.fault {
-            Fault::Short { needed, left } => write!(f, "needs {needed} bytes, {left} are left"),
-            Fault::NegativeLength(len) => write!(f, "negative length {len}"),
-            Fault::Null => f.write_str("null where a value is needed"),
-            Fault::UnexpectedType(op) => write!(f, "type {op} cannot stand here"),
-        }
-    }
-}
-
-impl core::error::Error for DecodeError {}
-
-impl From<Fault> for DecodeError {
-    fn from(fault: Fault) -> Self {
-        Self::bare(fault)
+    /// Moves the reader behind one value without making it: fails exactly where [`decode`](Self::decode) fails.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    fn skip(input: &mut Reader<'a>) -> Result<(), DecodeError> {
+        Self::decode(input).map(drop)
     }
 }
 
@@ -121,6 +65,17 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub const fn remaining(&self) -> usize {
         self.rest.len()
+    }
+
+    /// The bytes not read yet.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// What was read since `start` was the [`rest`](Self::rest), as a share of the frame.
+    pub(crate) fn share(&self, start: &'a [u8]) -> Bytes {
+        let read = start.len().saturating_sub(self.rest.len());
+        self.frame.slice_ref(start.get(..read).unwrap_or_default())
     }
 
     /// The next `len` bytes, without copying.
@@ -150,6 +105,16 @@ impl<'a> Reader<'a> {
 /// [`DecodeError`] when the bytes are not such a record.
 pub fn decode_from<'a, T: Decode<'a>>(bytes: &'a Bytes) -> Result<T, DecodeError> {
     T::decode(&mut Reader::new(bytes))
+}
+
+/// [`decode_from`], and the bytes behind the record: what a newer peer has added to it. A proxy passes them on.
+///
+/// # Errors
+/// [`DecodeError`] when the bytes are not such a record.
+pub fn decode_with_rest<'a, T: Decode<'a>>(bytes: &'a Bytes) -> Result<(T, Bytes), DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let value = T::decode(&mut reader)?;
+    Ok((value, bytes.slice_ref(reader.rest)))
 }
 
 /// Writes one value into a buffer of its own.
@@ -231,6 +196,28 @@ newtypes! {
     crate::watch::WatcherType: i32;
 }
 
+/// The same for types that keep their integer to themselves.
+macro_rules! closed_newtypes {
+    ($($type:path: $inner:ty, $get:ident;)*) => {$(
+        impl Encode for $type {
+            fn encoded_len(&self) -> usize { self.$get().encoded_len() }
+            fn encode(&self, out: &mut BytesMut) { self.$get().encode(out); }
+        }
+        impl Decode<'_> for $type {
+            const LEN_MIN: usize = <$inner as Decode<'static>>::LEN_MIN;
+            fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                <$inner>::decode(input).map(Self::raw)
+            }
+        }
+    )*};
+}
+closed_newtypes! {
+    crate::create::CreateFlags: i32, number;
+    crate::create::ContainerFlags: i32, number;
+    crate::create::TtlFlags: i32, number;
+    crate::create::Ttl: i64, as_millis;
+}
+
 impl Encode for &[u8] {
     fn encoded_len(&self) -> usize {
         4 + self.len()
@@ -248,6 +235,11 @@ impl<'a> Decode<'a> for &'a [u8] {
     }
 }
 
+/// Moves behind a buffer or string that cannot be null.
+fn skip_buffer(input: &mut Reader<'_>) -> Result<(), DecodeError> {
+    <&[u8]>::decode(input).map(drop)
+}
+
 impl Encode for Bytes {
     fn encoded_len(&self) -> usize {
         4 + self.len()
@@ -263,6 +255,9 @@ impl Decode<'_> for Bytes {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let slice = input.buffer()?.ok_or(Fault::Null)?;
         Ok(input.frame.slice_ref(slice))
+    }
+    fn skip(input: &mut Reader<'_>) -> Result<(), DecodeError> {
+        skip_buffer(input)
     }
 }
 
@@ -287,6 +282,9 @@ macro_rules! nullable {
                 }
                 <$type>::decode(input).map(Some)
             }
+            fn skip(input: &mut Reader<$lt>) -> Result<(), DecodeError> {
+                input.buffer().map(drop)
+            }
         }
     )*};
 }
@@ -297,60 +295,6 @@ nullable! {
     crate::records::SecretBytes, [], '_;
     String, [], '_;
     Cow<'a, str>, ['a], 'a;
-}
-
-impl<T: Encode> Encode for Vec<T> {
-    fn encoded_len(&self) -> usize {
-        self.as_slice().encoded_len()
-    }
-    fn encode(&self, out: &mut BytesMut) {
-        self.as_slice().encode(out);
-    }
-}
-
-impl<T: Encode> Encode for [T] {
-    fn encoded_len(&self) -> usize {
-        4 + self.iter().map(Encode::encoded_len).sum::<usize>()
-    }
-    fn encode(&self, out: &mut BytesMut) {
-        put_len(out, self.len());
-        self.iter().for_each(|item| item.encode(out));
-    }
-}
-
-impl<T: Encode + Clone> Encode for Cow<'_, [T]> {
-    fn encoded_len(&self) -> usize {
-        self.as_ref().encoded_len()
-    }
-    fn encode(&self, out: &mut BytesMut) {
-        self.as_ref().encode(out);
-    }
-}
-
-impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
-    const LEN_MIN: usize = 4;
-    /// Null and every other negative count read as empty, as Java reads them. The count reserves no
-    /// more items than the bytes left could hold.
-    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let count = usize::try_from(i32::decode(input)?).unwrap_or(0);
-        let left = input.remaining();
-        let needed = count.saturating_mul(T::LEN_MIN);
-        if needed > left {
-            return Err(Fault::Short { needed, left }.into());
-        }
-        let mut items = Self::with_capacity(count);
-        for _ in 0..count {
-            items.push(T::decode(input)?);
-        }
-        Ok(items)
-    }
-}
-
-impl<'a, T: Decode<'a> + Clone> Decode<'a> for Cow<'_, [T]> {
-    const LEN_MIN: usize = 4;
-    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Vec::decode(input).map(Cow::Owned)
-    }
 }
 
 /// A field that an older peer leaves out at the end of a record: `None` when the bytes end before it.
@@ -390,12 +334,12 @@ mod tests {
     #[test]
     fn lengths_from_the_peer_are_checked_before_they_size_anything() {
         let bomb = Bytes::from_static(&[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
-        assert!(matches!(read::<Vec<String>>(&bomb), Err(Fault::Short { left: 4, .. })));
+        assert!(matches!(read::<List<'_, Text>>(&bomb), Err(Fault::Short { left: 4, .. })));
         assert!(matches!(read::<String>(&bomb), Err(Fault::Short { left: 4, .. })));
         let negative = Bytes::from_static(&[0xff, 0xff, 0xff, 0xfe]);
         assert_eq!(read::<Bytes>(&negative), Err(Fault::NegativeLength(-2)));
         assert_eq!(read::<Option<Bytes>>(&negative), Err(Fault::NegativeLength(-2)));
-        assert_eq!(read::<Vec<String>>(&negative), Ok(Vec::new()), "as Java");
+        assert_eq!(read::<List<'_, Text>>(&negative), Ok(List::default()), "as Java");
     }
 
     #[test]
@@ -411,10 +355,10 @@ mod tests {
 
     #[test]
     fn a_value_cut_anywhere_is_short_and_never_a_panic() {
-        let whole = encode_to_bytes(&alloc::vec![String::from("ab"), String::from("c")]).freeze();
+        let whole = encode_to_bytes(&List::of_texts(["ab", "c"])).freeze();
         for cut in 0..whole.len() {
             let part = whole.slice(..cut);
-            assert!(read::<Vec<String>>(&part).is_err(), "cut at {cut}");
+            assert!(read::<List<'_, Text>>(&part).is_err(), "cut at {cut}");
         }
     }
 }

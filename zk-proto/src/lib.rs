@@ -10,11 +10,18 @@
 //! | [`frame`] | length-prefixed frames and their limits |
 //! | [`records`] | every record of the client protocol, declared once, both directions |
 //! | [`ops`] | the table that pairs an opcode with its request and its reply |
+//! | [`create`] | what can be created: modes, their numbers, times to live |
 //! | [`multi`] | transactions and batched reads, whose results are a list |
 //! | [`code`] | error codes, opcodes, event types: open numbers that survive a newer server |
 //! | [`path`] | which paths ZooKeeper accepts, and the chroot |
 //! | [`session`] | the connection-and-session machine of a client |
 //! | [`server`] | the server's side of one connection: greeting, requests, replies, notifications |
+//! | [`words`] | four-letter words: what a server says of itself without a session |
+//!
+//! Who does not know ZooKeeper's protocol begins with the [`guide`].
+//!
+//! # Features
+//! `arbitrary`: the trait of that name for every record, to fuzz servers and clients of your own (`fuzz/README.md`).
 //!
 //! # A frame by hand
 //!
@@ -34,7 +41,12 @@ extern crate alloc;
 extern crate std;
 
 pub mod code;
+pub mod create;
 pub mod frame;
+#[cfg(feature = "arbitrary")]
+mod generate;
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 pub mod id;
 pub mod jute;
 pub mod multi;
@@ -44,9 +56,11 @@ pub mod records;
 pub mod server;
 pub mod session;
 pub mod watch;
+pub mod words;
 
 pub use bytes::Bytes;
 pub use code::{ErrorCode, OpCode};
+pub use create::CreateMode;
 pub use id::{SessionId, Zxid};
 pub use jute::DecodeError;
 pub use ops::Op;

@@ -8,12 +8,18 @@ use crate::{
     code::{ErrorCode, OpCode},
     jute::{Decode, DecodeError, Encode, Fault, Reader},
     records::{
-        CreateRequest, CreateTtlRequest, GetDataRequest, GetDataResponse, PathVersionRequest, SetDataRequest, Stat,
+        CreateContainerRequest, CreateRequest, CreateTtlRequest, GetDataRequest, PathVersionRequest, SetDataRequest,
     },
 };
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 use bytes::BytesMut;
+use core::fmt;
 
+mod results;
+
+pub use results::{MultiResponse, MultiResult, Results};
+
+/// Type, done, err.
 const HEADER_LEN: usize = 9;
 
 /// What precedes each item.
@@ -71,6 +77,13 @@ macro_rules! items {
                     other => Err(Fault::UnexpectedType(other.0).into()),
                 }
             }
+
+            fn skip_item(op: OpCode, input: &mut Reader<'a>) -> Result<(), DecodeError> {
+                match op {
+                    $(OpCode::$code => $record::skip(input),)*
+                    other => Err(Fault::UnexpectedType(other.0).into()),
+                }
+            }
         }
     };
 }
@@ -83,7 +96,7 @@ items! {
         /// Creates a znode; the result is its path and stat.
         CREATE2 Create2(CreateRequest),
         /// Creates a container.
-        CREATE_CONTAINER CreateContainer(CreateRequest),
+        CREATE_CONTAINER CreateContainer(CreateContainerRequest),
         /// Creates a znode with a time to live.
         CREATE_TTL CreateTtl(CreateTtlRequest),
         /// Deletes a znode.
@@ -105,21 +118,106 @@ items! {
     }
 }
 
+/// Operations of a request: a list of the program's own, or a run of a frame that was checked from end to end when
+/// it was read, and makes an operation when it is asked for one. Reading allocates nothing.
+#[derive(Clone)]
+pub struct Operations<'a, O>(Source<'a, O>);
+
+#[derive(Clone)]
+enum Source<'a, O> {
+    Own(Vec<O>),
+    Frame { len: usize, items: Reader<'a> },
+}
+
+impl<O> Operations<'_, O> {
+    /// How many operations there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match &self.0 {
+            Source::Own(ops) => ops.len(),
+            Source::Frame { len, .. } => *len,
+        }
+    }
+
+    /// Whether there are none; servers answer such a request with an empty list.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<O> Default for Operations<'_, O> {
+    fn default() -> Self {
+        Self(Source::Own(Vec::new()))
+    }
+}
+
+impl<O> From<Vec<O>> for Operations<'_, O> {
+    fn from(ops: Vec<O>) -> Self {
+        Self(Source::Own(ops))
+    }
+}
+
+impl<O> FromIterator<O> for Operations<'_, O> {
+    fn from_iter<I: IntoIterator<Item = O>>(ops: I) -> Self {
+        Self(Source::Own(ops.into_iter().collect()))
+    }
+}
+
 macro_rules! lists {
     ($($(#[$meta:meta])* $name:ident of $item:ident;)*) => {$(
         $(#[$meta])*
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct $name<'a> {
             /// In order.
-            pub ops: Vec<$item<'a>>,
+            pub ops: Operations<'a, $item<'a>>,
+        }
+
+        impl<'a> Operations<'a, $item<'a>> {
+            /// The operations in order.
+            pub fn iter(&self) -> impl Iterator<Item = $item<'a>> + Clone + '_ {
+                let (own, items) = self.parts();
+                own.iter().cloned().chain(read_items(items, $item::decode_item))
+            }
+
+            /// [`iter`](Self::iter) without a copy of what is here already.
+            fn for_each(&self, mut each: impl FnMut(&$item<'a>)) {
+                let (own, items) = self.parts();
+                own.iter().for_each(&mut each);
+                read_items(items, $item::decode_item).for_each(|op| each(&op));
+            }
+
+            /// The program's own operations, and those of a frame; one of the two is empty.
+            fn parts(&self) -> (&[$item<'a>], Option<Reader<'a>>) {
+                match &self.0 {
+                    Source::Own(ops) => (ops, None),
+                    Source::Frame { items, .. } => (&[], Some(items.clone())),
+                }
+            }
+        }
+
+        impl PartialEq for Operations<'_, $item<'_>> {
+            fn eq(&self, other: &Self) -> bool {
+                self.iter().eq(other.iter())
+            }
+        }
+
+        impl Eq for Operations<'_, $item<'_>> {}
+
+        impl fmt::Debug for Operations<'_, $item<'_>> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_list().entries(self.iter()).finish()
+            }
         }
 
         impl Encode for $name<'_> {
             fn encoded_len(&self) -> usize {
-                HEADER_LEN + self.ops.iter().map($item::item_len).sum::<usize>()
+                let mut len = HEADER_LEN;
+                self.ops.for_each(|op| len += op.item_len());
+                len
             }
             fn encode(&self, out: &mut BytesMut) {
-                self.ops.iter().for_each(|op| op.encode_item(out));
+                self.ops.for_each(|op| op.encode_item(out));
                 Header::END.encode(out);
             }
         }
@@ -127,147 +225,55 @@ macro_rules! lists {
         impl<'a> Decode<'a> for $name<'a> {
             const LEN_MIN: usize = HEADER_LEN;
             fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
-                let mut ops = Vec::new();
-                loop {
-                    let header = Header::decode(input)?;
-                    if header.done {
-                        return Ok(Self { ops });
-                    }
-                    ops.push($item::decode_item(header.op, input).map_err(|e| e.at(stringify!($name), "ops"))?);
-                }
+                let items = input.clone();
+                let len = check_items(input, |op, input| {
+                    $item::skip_item(op, input).map_err(|e| e.at(stringify!($name), "ops"))
+                })?;
+                Ok(Self { ops: Operations(Source::Frame { len, items }) })
             }
         }
     )*};
 }
 
+/// Moves behind a list and its end, and counts its items.
+fn check_items<'a>(
+    input: &mut Reader<'a>,
+    mut skip: impl FnMut(OpCode, &mut Reader<'a>) -> Result<(), DecodeError>,
+) -> Result<usize, DecodeError> {
+    let mut len = 0;
+    loop {
+        let header = Header::decode(input)?;
+        if header.done {
+            return Ok(len);
+        }
+        skip(header.op, input)?;
+        len += 1;
+    }
+}
+
+/// Makes the items of a list that was checked before.
+fn read_items<'a, T>(
+    items: Option<Reader<'a>>,
+    decode: impl Fn(OpCode, &mut Reader<'a>) -> Result<T, DecodeError> + Clone,
+) -> impl Iterator<Item = T> + Clone {
+    let mut items = items;
+    core::iter::from_fn(move || {
+        let items = items.as_mut()?;
+        let header = Header::decode(items).ok().filter(|header| !header.done)?;
+        decode(header.op, items).ok()
+    })
+}
+
 lists! {
-    /// Body of multi: all of it happens, or nothing, under one zxid.
+    /// Body of **multi** (opcode 14, since 3.4): all of it happens, or nothing, under one zxid.
+    ///
+    /// Later operations see what earlier ones did. A failure is in the results, not in the reply's header.
+    /// Errors: [`MARSHALLING_ERROR`](ErrorCode::MARSHALLING_ERROR) for a read in the list or a list without an end.
     MultiRequest of MultiOp;
-    /// Body of multiRead: each read succeeds or fails by itself, all at one zxid.
+    /// Body of **multiRead** (opcode 22, since 3.6.0): each read succeeds or fails by itself, all at one zxid.
+    ///
+    /// Errors: [`MARSHALLING_ERROR`](ErrorCode::MARSHALLING_ERROR) for anything but getData and getChildren.
     MultiReadRequest of ReadOp;
-}
-
-/// The result of one operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MultiResult {
-    /// Of create (and of create2 on servers before 3.7.2, 3.8.2 and 3.9.0, ZOOKEEPER-4026).
-    Create(String),
-    /// Of create2, createContainer and createTTL.
-    Create2(String, Stat),
-    /// Of delete.
-    Delete,
-    /// Of setData.
-    SetData(Stat),
-    /// Of check.
-    Check,
-    /// Of getData.
-    GetData(GetDataResponse),
-    /// Of getChildren.
-    GetChildren(Vec<String>),
-    /// Of an operation that failed, or that was not tried because another failed.
-    Error(ErrorCode),
-}
-
-impl MultiResult {
-    const fn op(&self) -> OpCode {
-        match self {
-            Self::Create(_) => OpCode::CREATE,
-            Self::Create2(..) => OpCode::CREATE2,
-            Self::Delete => OpCode::DELETE,
-            Self::SetData(_) => OpCode::SET_DATA,
-            Self::Check => OpCode::CHECK,
-            Self::GetData(_) => OpCode::GET_DATA,
-            Self::GetChildren(_) => OpCode::GET_CHILDREN,
-            Self::Error(_) => OpCode::ERROR,
-        }
-    }
-
-    fn item_len(&self) -> usize {
-        HEADER_LEN
-            + match self {
-                Self::Create(path) => path.encoded_len(),
-                Self::Create2(path, stat) => path.encoded_len() + stat.encoded_len(),
-                Self::Delete | Self::Check => 0,
-                Self::SetData(stat) => stat.encoded_len(),
-                Self::GetData(reply) => reply.encoded_len(),
-                Self::GetChildren(names) => names.encoded_len(),
-                Self::Error(code) => code.encoded_len(),
-            }
-    }
-
-    fn encode_item(&self, out: &mut BytesMut) {
-        let err = if let Self::Error(code) = self { *code } else { ErrorCode::OK };
-        Header { op: self.op(), done: false, err }.encode(out);
-        match self {
-            Self::Create(path) => path.encode(out),
-            Self::Create2(path, stat) => {
-                path.encode(out);
-                stat.encode(out);
-            }
-            Self::Delete | Self::Check => {}
-            Self::SetData(stat) => stat.encode(out),
-            Self::GetData(reply) => reply.encode(out),
-            Self::GetChildren(names) => names.encode(out),
-            Self::Error(code) => code.encode(out),
-        }
-    }
-
-    fn decode_item(op: OpCode, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match op {
-            OpCode::CREATE => Self::Create(Decode::decode(input)?),
-            OpCode::CREATE2 => Self::Create2(Decode::decode(input)?, Decode::decode(input)?),
-            OpCode::DELETE => Self::Delete,
-            OpCode::SET_DATA => Self::SetData(Decode::decode(input)?),
-            OpCode::CHECK => Self::Check,
-            OpCode::GET_DATA => Self::GetData(Decode::decode(input)?),
-            OpCode::GET_CHILDREN => Self::GetChildren(Decode::decode(input)?),
-            OpCode::ERROR => Self::Error(Decode::decode(input)?),
-            other => return Err(Fault::UnexpectedType(other.0).into()),
-        })
-    }
-}
-
-/// Reply of multi and multiRead: a result for each operation, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MultiResponse {
-    /// In the order of the operations.
-    pub results: Vec<MultiResult>,
-}
-
-impl MultiResponse {
-    /// The operation that made the transaction fail and why: the first error that is neither 0 nor
-    /// "not tried".
-    #[must_use]
-    pub fn failure(&self) -> Option<(usize, ErrorCode)> {
-        self.results.iter().enumerate().find_map(|(index, result)| {
-            let MultiResult::Error(code) = result else { return None };
-            (*code != ErrorCode::OK && *code != ErrorCode::RUNTIME_INCONSISTENCY).then_some((index, *code))
-        })
-    }
-}
-
-impl Encode for MultiResponse {
-    fn encoded_len(&self) -> usize {
-        HEADER_LEN + self.results.iter().map(MultiResult::item_len).sum::<usize>()
-    }
-    fn encode(&self, out: &mut BytesMut) {
-        self.results.iter().for_each(|result| result.encode_item(out));
-        Header::END.encode(out);
-    }
-}
-
-impl Decode<'_> for MultiResponse {
-    const LEN_MIN: usize = HEADER_LEN;
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut results = Vec::new();
-        loop {
-            let header = Header::decode(input)?;
-            if header.done {
-                return Ok(Self { results });
-            }
-            results.push(MultiResult::decode_item(header.op, input).map_err(|e| e.at("MultiResponse", "results"))?);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -291,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_list_without_its_end_is_an_error() {
-        let reply = MultiResponse { results: vec![MultiResult::Delete] };
+        let reply = MultiResponse { results: vec![MultiResult::Delete].into() };
         let whole = encode_to_bytes(&reply).freeze();
         for cut in 0..whole.len() {
             assert!(decode_from::<MultiResponse>(&whole.slice(..cut)).is_err(), "cut at {cut}");

@@ -4,7 +4,7 @@ use super::*;
 use bytes::Bytes;
 use zk_proto::{
     ErrorCode, EventType, Stat, Zxid,
-    jute::{Decode, Encode, Reader, decode_from},
+    jute::{Decode, Encode, List, Reader, decode_from},
     multi::{MultiReadRequest, MultiResponse, MultiResult, ReadOp},
     records::{
         AddWatchRequest, ConnectRequest, GetDataRequest, GetDataResponse, ReplyHeader, RequestHeader, SetDataRequest,
@@ -56,7 +56,7 @@ fn requests_by_hand_are_requests() {
     check_request!(frame_of(|out| add_recursive_watch(out, 7, b"/a")), OpCode::ADD_WATCH, AddWatchRequest, watch);
     let many = frame_of(|out| read_many(out, 7, OpCode::GET_DATA, [&b"/a"[..], b"/a"]));
     let ops = vec![ReadOp::GetData(read.clone()), ReadOp::GetData(read)];
-    check_request!(many, OpCode::MULTI_READ, MultiReadRequest, MultiReadRequest { ops });
+    check_request!(many, OpCode::MULTI_READ, MultiReadRequest, MultiReadRequest { ops: ops.into() });
 }
 
 #[test]
@@ -105,9 +105,9 @@ fn batches_are_read_to_their_end() {
     let found = |data: &'static [u8]| {
         MultiResult::GetData(GetDataResponse { data: Some(Bytes::from_static(data)), stat: stat() })
     };
-    let names = MultiResult::GetChildren(vec!["a".to_owned(), "bc".to_owned()]);
+    let names = MultiResult::GetChildren(List::of_texts(["a", "bc"]));
     let results = vec![found(b"one"), MultiResult::Error(ErrorCode::NO_NODE), names, found(b"two")];
-    let frame = reply(3, &MultiResponse { results });
+    let frame = reply(3, &MultiResponse { results: results.into() });
     let (_, body) = header(&frame).unwrap();
     let mut seen = Vec::new();
     assert_eq!(many(body, |found| seen.push(found)), Some(()));

@@ -9,8 +9,8 @@ use crate::{
     output::Output,
     signals, tell, text,
 };
-use std::{path::PathBuf, time::Duration};
-use zk_client::{Client, CreateMode, OPEN_ACL_UNSAFE, SessionState};
+use std::path::PathBuf;
+use zk_client::{Client, CreateMode, OPEN_ACL_UNSAFE, SessionState, Ttl};
 
 /// Create a znode
 ///
@@ -32,8 +32,8 @@ pub(crate) struct Create {
     #[arg(short = 'c')]
     pub(crate) container: bool,
     /// Time to live: the server deletes it when it was not set for so long and has no children
-    #[arg(short = 't', value_name = "TTL_MS", conflicts_with = "container")]
-    ttl: Option<u64>,
+    #[arg(short = 't', value_name = "TTL_MS", conflicts_with = "container", value_parser = ttl)]
+    ttl: Option<Ttl>,
     /// The new znode, such as /config/limit
     path: String,
     /// Its data
@@ -83,8 +83,8 @@ impl Create {
     const fn mode(&self) -> CreateMode {
         let Self { ephemeral, sequential, container, ttl, .. } = self;
         match (ttl, *ephemeral, *sequential, *container) {
-            (Some(ms), _, true, _) => CreateMode::PersistentSequentialWithTtl(Duration::from_millis(*ms)),
-            (Some(ms), _, false, _) => CreateMode::PersistentWithTtl(Duration::from_millis(*ms)),
+            (Some(ttl), _, true, _) => CreateMode::PersistentSequentialWithTtl(*ttl),
+            (Some(ttl), _, false, _) => CreateMode::PersistentWithTtl(*ttl),
             (None, true, true, _) => CreateMode::EphemeralSequential,
             (None, true, false, _) => CreateMode::Ephemeral,
             (None, false, true, _) => CreateMode::PersistentSequential,
@@ -92,6 +92,11 @@ impl Create {
             (None, false, false, false) => CreateMode::Persistent,
         }
     }
+}
+
+fn ttl(text: &str) -> Result<Ttl, String> {
+    let ms = text.parse().map_err(|_| "not a number of milliseconds".to_owned())?;
+    Ttl::from_millis(ms).map_err(|error| error.to_string())
 }
 
 /// Waits for the session's end.

@@ -12,7 +12,8 @@ use zk_proto::{
     ops,
     records::{
         Acl, ClientInfo, GetAclResponse, GetAllChildrenNumberResponse, GetChildren2Response, GetDataRequest,
-        GetDataResponse, GetEphemeralsResponse, PathRequest, StatResponse, SyncResponse, WhoAmIResponse,
+        GetDataResponse, GetEphemeralsRequest, GetEphemeralsResponse, PathRequest, StatResponse, SyncRequest,
+        SyncResponse, WhoAmIResponse,
     },
     watch::is_at_or_below,
 };
@@ -80,7 +81,7 @@ impl Client {
         let request = self.server_path(path, false).map(|path| GetDataRequest { path, watch: false });
         self.call::<ops::GetChildren2, _>(request, |reply| {
             let GetChildren2Response { children, stat } = reply.decode()?;
-            Ok((children, stat))
+            Ok((children.to_strings(), stat))
         })
     }
 
@@ -111,10 +112,14 @@ impl Client {
     pub fn read_many<'a>(&self, reads: impl IntoIterator<Item = Read<'a>>) -> Call<Vec<ReadResult>> {
         let chroot = &self.shared.chroot;
         let checked = |read: Read<'a>| self.server_path(read.path(), false).map(|_| read.to_op(chroot));
-        let request = reads.into_iter().map(checked).collect::<Result<Vec<_>, _>>().map(|ops| MultiReadRequest { ops });
+        let request = reads
+            .into_iter()
+            .map(checked)
+            .collect::<Result<Vec<_>, _>>()
+            .map(|ops| MultiReadRequest { ops: ops.into() });
         self.call::<ops::MultiRead, _>(request, |reply| {
             let response: MultiResponse = reply.decode()?;
-            read_results(response).map_err(|error| Error::Protocol { op: reply.op, error })
+            read_results(&response).map_err(|error| Error::Protocol { op: reply.op, error })
         })
     }
 
@@ -130,7 +135,7 @@ impl Client {
         let request = self.server_path(path, false).map(|path| PathRequest { path });
         self.call::<ops::GetAcl, _>(request, |reply| {
             let GetAclResponse { acl, stat } = reply.decode()?;
-            Ok((acl, stat))
+            Ok((acl.to_vec(), stat))
         })
     }
 
@@ -147,7 +152,7 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with [`ErrorCode::NOT_READ_ONLY`] on a read-only server.
     pub fn sync(&self, path: &str) -> Call<Zxid> {
-        let request = self.server_path(path, false).map(|path| PathRequest { path });
+        let request = self.server_path(path, false).map(|path| SyncRequest { path: Some(path) });
         self.call::<ops::Sync, _>(request, |reply| reply.decode::<SyncResponse>().map(|_| reply.zxid))
     }
 
@@ -160,11 +165,11 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with [`ErrorCode::UNIMPLEMENTED`] from servers before 3.6, which then hang up.
     pub fn get_ephemerals(&self, prefix: &str) -> Call<Vec<String>> {
-        let request = self.server_path(prefix, true).map(|path| PathRequest { path });
+        let request = self.server_path(prefix, true).map(|prefix| GetEphemeralsRequest { prefix: Some(prefix) });
         self.call::<ops::GetEphemerals, _>(request, |reply| {
             let GetEphemeralsResponse { paths } = reply.decode()?;
             // The server compares text: below the chroot /app, it names what is below /application, too.
-            let ours = paths.into_iter().filter(|path| is_at_or_below(path, reply.chroot.as_str()));
+            let ours = paths.iter().filter(|path| is_at_or_below(path, reply.chroot.as_str()));
             Ok(ours.map(|path| reply.chroot.to_client(&path).to_owned()).collect())
         })
     }
@@ -194,7 +199,7 @@ impl Client {
     /// [`Error::Refused`] with [`ErrorCode::UNIMPLEMENTED`] from servers before 3.7, which then hang up.
     pub fn who_am_i(&self) -> Call<Vec<ClientInfo>> {
         self.call::<ops::WhoAmI, _>(Ok(zk_proto::records::Empty {}), |reply| {
-            reply.decode::<WhoAmIResponse>().map(|response| response.identities)
+            reply.decode::<WhoAmIResponse>().map(|response| response.identities.to_vec())
         })
     }
 }

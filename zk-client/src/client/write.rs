@@ -3,19 +3,16 @@
 use super::Client;
 use crate::{
     call::{Call, Reply},
-    create::CreateMode,
     error::{Error, UsageError},
     transaction::{Step, Transaction, TransactionResult, finish_transaction},
 };
 use std::borrow::Cow;
 use zk_proto::{
-    OpCode, Stat,
+    CreateMode, Stat,
+    create::Create,
     multi::MultiRequest,
     ops,
-    records::{
-        Acl, Create2Response, CreateRequest, CreateTtlRequest, Empty, PathVersionRequest, SetAclRequest,
-        SetDataRequest, StatResponse,
-    },
+    records::{Acl, Create2Response, Empty, PathVersionRequest, SetAclRequest, SetDataRequest, StatResponse},
 };
 
 impl Client {
@@ -46,21 +43,11 @@ impl Client {
     /// # }
     /// ```
     pub fn create(&self, path: &str, data: &[u8], mode: CreateMode, acl: &[Acl]) -> Call<(String, Stat)> {
-        let checked = self.check_create(path, mode, acl);
-        let (data, acl, flags) = (Some(data), Cow::Borrowed(acl), mode.flags());
-        let ttl_ms = mode.ttl_ms().ok().flatten();
-        let request = checked.map(|path| CreateRequest { path, data, acl, flags });
-        match mode.op() {
-            OpCode::CREATE_CONTAINER => self.call::<ops::CreateContainer, _>(request, created),
-            OpCode::CREATE_TTL => {
-                let request = request.map(|request| {
-                    let CreateRequest { path, data, acl, flags } = request;
-                    CreateTtlRequest { path, data, acl, flags, ttl_ms: ttl_ms.unwrap_or_default() }
-                });
-                self.call::<ops::CreateTtl, _>(request, created)
-            }
-            _ => self.call::<ops::Create2, _>(request, created),
-        }
+        let encoded = self.check_create(path, mode, acl).and_then(|path| {
+            let create = Create { path, data: Some(data), acl: acl.into(), mode };
+            create.encode(self.shared.request_len_max).map_err(UsageError::RequestTooLarge)
+        });
+        self.submit(mode.op(), encoded, created)
     }
 
     /// Deletes a znode without children, of this version if one is given.
@@ -122,7 +109,7 @@ impl Client {
     pub fn set_acl(&self, path: &str, acl: &[Acl], aversion: Option<i32>) -> Call<Stat> {
         let request = check_acl(acl).and_then(|()| self.server_path(path, false)).map(|path| SetAclRequest {
             path,
-            acl: Cow::Borrowed(acl),
+            acl: acl.into(),
             version: aversion.unwrap_or(-1),
         });
         self.call::<ops::SetAcl, _>(request, stat)
@@ -171,7 +158,7 @@ impl Client {
     /// Everything about a create that can be known before it is sent; answers the server's path.
     fn check_create<'a>(&self, path: &'a str, mode: CreateMode, acl: &[Acl]) -> Result<Cow<'a, str>, UsageError> {
         check_acl(acl)?;
-        mode.ttl_ms().map_err(UsageError::Ttl)?;
+        mode.ttl().map_or(Ok(()), |ttl| ttl.check().map_err(UsageError::Ttl))?;
         self.server_path(path, mode.is_sequential())
     }
 }

@@ -4,7 +4,7 @@
 //! surrogates (CESU-8). Nothing here fails: what cannot be read becomes U+FFFD, because a strange name
 //! must not cost the connection. Source: protocol.md section 1.2.
 
-use super::{Decode, DecodeError, Encode, Fault, Reader, put_len};
+use super::{Decode, DecodeError, Encode, Fault, Reader, put_len, skip_buffer};
 use alloc::{borrow::Cow, string::String};
 use bytes::{BufMut, Bytes, BytesMut};
 use core::{fmt, hash, ops::Deref, str};
@@ -55,6 +55,12 @@ impl From<&str> for Text {
 impl Deref for Text {
     type Target = str;
     fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
         self.as_str()
     }
 }
@@ -115,6 +121,9 @@ impl Decode<'_> for Text {
             Cow::Owned(text) => Self::from(text),
         })
     }
+    fn skip(input: &mut Reader<'_>) -> Result<(), DecodeError> {
+        skip_buffer(input)
+    }
 }
 
 /// A short string that is either written in the program or owned; ACL constants are made of it.
@@ -168,6 +177,9 @@ impl Decode<'_> for Label {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         String::decode(input).map(Self::from)
     }
+    fn skip(input: &mut Reader<'_>) -> Result<(), DecodeError> {
+        skip_buffer(input)
+    }
 }
 
 impl Encode for str {
@@ -194,6 +206,9 @@ impl Decode<'_> for String {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(<Cow<'_, str>>::decode(input)?.into_owned())
     }
+    fn skip(input: &mut Reader<'_>) -> Result<(), DecodeError> {
+        skip_buffer(input)
+    }
 }
 
 impl Encode for Cow<'_, str> {
@@ -210,39 +225,63 @@ impl<'a> Decode<'a> for Cow<'a, str> {
     fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(decode_utf8(<&[u8]>::decode(input)?))
     }
+    fn skip(input: &mut Reader<'a>) -> Result<(), DecodeError> {
+        skip_buffer(input)
+    }
 }
 
-/// Reads UTF-8 and Java's surrogate pairs; what is neither becomes U+FFFD.
+/// Reads UTF-8 and Java's surrogate pairs; a run of bytes that is neither becomes one U+FFFD.
+///
+/// One, not one a byte: so a text never grows to more than twice the bytes it was read from.
 #[must_use]
 pub fn decode_utf8(bytes: &[u8]) -> Cow<'_, str> {
     match str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(decode_cesu8(bytes)),
+        Err(_) => {
+            // The length first: a string that grows takes up to twice what it needs.
+            let mut text =
+                String::with_capacity(Pieces(bytes).map(|(good, c)| good.len() + c.map_or(0, char::len_utf8)).sum());
+            for (good, character) in Pieces(bytes) {
+                text.push_str(good);
+                text.extend(character);
+            }
+            Cow::Owned(text)
+        }
     }
 }
 
-fn decode_cesu8(mut rest: &[u8]) -> String {
-    let mut text = String::with_capacity(rest.len());
-    while !rest.is_empty() {
-        let (good, bad) = match str::from_utf8(rest) {
-            Ok(good) => (good, &[][..]),
-            Err(error) => {
-                let (good, bad) = rest.split_at_checked(error.valid_up_to()).unwrap_or((&[], rest));
-                (str::from_utf8(good).unwrap_or_default(), bad)
-            }
-        };
-        text.push_str(good);
-        if let Some((pair, behind)) = surrogate_pair(bad) {
-            text.push(pair);
-            rest = behind;
-        } else {
-            if !bad.is_empty() {
-                text.push(char::REPLACEMENT_CHARACTER);
-            }
-            rest = bad.get(1..).unwrap_or_default();
+/// Runs of UTF-8, each with the character that stands for the bytes behind it.
+struct Pieces<'a>(&'a [u8]);
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = (&'a str, Option<char>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (good, bad) = split_utf8(self.0);
+        if let Some((pair, rest)) = surrogate_pair(bad) {
+            self.0 = rest;
+            return Some((good, Some(pair)));
+        }
+        self.0 = bad;
+        while !self.0.is_empty() && surrogate_pair(self.0).is_none() && split_utf8(self.0).0.is_empty() {
+            self.0 = self.0.get(1..).unwrap_or_default();
+        }
+        Some((good, (!bad.is_empty()).then_some(char::REPLACEMENT_CHARACTER)))
+    }
+}
+
+/// The longest beginning that is UTF-8, and the rest.
+fn split_utf8(bytes: &[u8]) -> (&str, &[u8]) {
+    match str::from_utf8(bytes) {
+        Ok(good) => (good, &[]),
+        Err(error) => {
+            let (good, bad) = bytes.split_at_checked(error.valid_up_to()).unwrap_or((&[], bytes));
+            (str::from_utf8(good).unwrap_or_default(), bad)
         }
     }
-    text
 }
 
 /// A character above U+FFFF written as two surrogates of three bytes each.
@@ -271,7 +310,8 @@ mod tests {
     #[test]
     fn bad_bytes_become_replacement_characters() {
         assert_eq!(decode_utf8(b"a\xffb"), "a\u{FFFD}b");
-        assert_eq!(decode_utf8(b"\xed\xa0\xbd"), "\u{FFFD}\u{FFFD}\u{FFFD}");
+        assert_eq!(decode_utf8(b"\xed\xa0\xbd"), "\u{FFFD}");
+        assert_eq!(decode_utf8(b"\xff\xed\xa0\xbd\xed\xb8\x80\xfe\xfdz"), "\u{FFFD}\u{1F600}\u{FFFD}z");
         assert_eq!(decode_utf8(b"x\xc3"), "x\u{FFFD}");
     }
 

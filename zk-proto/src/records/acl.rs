@@ -2,8 +2,46 @@
 //!
 //! Source: protocol.md sections 1.4 and 6.1.
 
-use super::{Acl, AuthId};
-use crate::jute::Label;
+use super::{Stat, Str};
+use crate::jute::{Decode, DecodeError, Encode, Label, List, Reader};
+use bytes::BytesMut;
+
+records! {
+    /// Who: an authentication scheme and an identity in it (`Id` in `zookeeper.jute`).
+    AuthId {
+        /// `world`, `ip`, `digest`, `auth`, `x509` or `sasl`.
+        scheme: Label,
+        /// The identity in the scheme's own form.
+        id: Label,
+    }
+    /// One entry of an access control list, in create (opcodes 1, 15, 19, 21), setACL (7) and getACL's reply (6).
+    Acl {
+        /// What is allowed.
+        permissions: Permissions,
+        /// To whom.
+        id: AuthId,
+    }
+    /// Reply of **getACL** (opcode 6, since 3.0).
+    GetAclResponse {
+        /// The entries; without ADMIN permission digests are masked (`joe:x`).
+        acl: List<'static, Acl>,
+        /// The znode's metadata.
+        stat: Stat,
+    }
+    /// Body of **setACL** (opcode 7, since 3.0). Fires no watch and changes only `aversion`.
+    ///
+    /// Errors: [`NO_NODE`](crate::ErrorCode::NO_NODE), [`BAD_VERSION`](crate::ErrorCode::BAD_VERSION) (of the ACL),
+    /// [`INVALID_ACL`](crate::ErrorCode::INVALID_ACL), [`NO_AUTH`](crate::ErrorCode::NO_AUTH) without ADMIN,
+    /// [`BAD_ARGUMENTS`](crate::ErrorCode::BAD_ARGUMENTS) (the path).
+    SetAclRequest<'a> {
+        /// The znode.
+        path: Str<'a>,
+        /// At least one entry; null and empty are refused.
+        acl: List<'a, Acl>,
+        /// The `aversion` it must have, or -1 for any.
+        version: i32,
+    }
+}
 
 /// What an ACL entry allows, as a sum of bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

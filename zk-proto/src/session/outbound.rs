@@ -39,7 +39,8 @@ impl<T> Session<T> {
 
     pub(super) fn send_auth(&mut self, index: usize) {
         let Some(identity) = self.identities.get(index) else { return };
-        let packet = AuthPacket { auth_type: 0, scheme: identity.scheme.as_ref().into(), auth: Secret(&identity.auth) };
+        let packet =
+            AuthPacket { auth_type: 0, scheme: identity.scheme.as_ref().into(), auth: Some(Secret(&identity.auth)) };
         request::put_header(&mut self.outbox, xid::AUTH, OpCode::AUTH, packet.encoded_len());
         packet.encode(&mut self.outbox);
         self.auths.push_back(index);

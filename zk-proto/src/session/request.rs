@@ -4,7 +4,7 @@ use crate::{
     code::OpCode,
     frame::{PREFIX_LEN, TooLarge},
     jute::Encode,
-    ops::Op,
+    ops::{Op, RequestBody},
 };
 use bytes::{BufMut, BytesMut};
 use core::fmt;
@@ -35,15 +35,27 @@ impl EncodedRequest {
     /// [`TooLarge`] when the frame would be longer than `limit` bytes: a server closes the connection on
     /// such a frame. Nothing was written then.
     pub fn new<O: Op>(request: &O::Request<'_>, limit: usize) -> Result<Self, TooLarge> {
+        Self::encode(O::CODE, request, limit)
+    }
+
+    /// [`new`](Self::new) for an operation that is known at run time only.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_body(body: &RequestBody<'_>, limit: usize) -> Result<Self, TooLarge> {
+        Self::encode(body.op(), body, limit)
+    }
+
+    fn encode(op: OpCode, request: &impl Encode, limit: usize) -> Result<Self, TooLarge> {
         let body_len = request.encoded_len();
         let len = HEADER_LEN + body_len;
         if len > limit {
             return Err(TooLarge { len, limit });
         }
         let mut bytes = BytesMut::with_capacity(4 + body_len);
-        bytes.put_i32(O::CODE.0);
+        bytes.put_i32(op.0);
         request.encode(&mut bytes);
-        Ok(Self { bytes, op: O::CODE })
+        Ok(Self { bytes, op })
     }
 
     /// The operation.

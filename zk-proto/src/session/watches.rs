@@ -6,11 +6,11 @@
 use crate::{
     code::{ErrorCode, OpCode},
     id::Zxid,
-    jute::Encode,
+    jute::{Encode, TextsBuilder},
     records::{SetWatches2Request, SetWatchesRequest},
     watch::{EventType, WatchMode, WatchedEvent},
 };
-use alloc::{borrow::Cow, boxed::Box, collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap};
 
 /// No frame that sets watches again is longer than this, prefix included, unless one path alone is: an
 /// oversize frame costs the connection, and the same frame would follow on the next one, for ever.
@@ -192,22 +192,22 @@ impl<E: Encode> DynEncode for E {
 
 /// The paths of one frame.
 #[derive(Default)]
-struct Chunk<'a> {
-    lists: [Vec<Cow<'a, str>>; 5],
+struct Chunk {
+    lists: [TextsBuilder; 5],
     bytes: usize,
 }
 
-impl<'a> Chunk<'a> {
-    fn push(&mut self, list: usize, path: &'a str, path_len: usize) {
+impl Chunk {
+    fn push(&mut self, list: usize, path: &str, path_len: usize) {
         if let Some(list) = self.lists.get_mut(list) {
-            list.push(Cow::Borrowed(path));
+            list.push(path);
             self.bytes += path_len;
         }
     }
 
     /// Servers before 3.6 do not know setWatches2, so it is sent only where it is needed.
     fn emit(self, relative_zxid: Zxid, frame: &mut impl FnMut(OpCode, &dyn DynEncode)) {
-        let [data, exist, child, persistent, recursive] = self.lists;
+        let [data, exist, child, persistent, recursive] = self.lists.map(TextsBuilder::finish);
         if persistent.is_empty() && recursive.is_empty() {
             frame(OpCode::SET_WATCHES, &SetWatchesRequest { relative_zxid, data, exist, child });
         } else {

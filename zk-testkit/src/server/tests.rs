@@ -10,6 +10,7 @@ use tokio::{
 };
 use zk_proto::{
     ErrorCode, OpCode, SessionId,
+    create::CreateFlags,
     jute::{Decode, Encode, Reader, Tail, decode_from, encode_to_bytes},
     records::{
         ConnectRequest, ConnectResponse, CreateRequest, Empty, GetDataRequest, OPEN_ACL_UNSAFE, ReplyHeader,
@@ -100,7 +101,7 @@ fn exists(path: &str) -> GetDataRequest<'_> {
 }
 
 fn create(path: &str) -> CreateRequest<'_> {
-    CreateRequest { path: path.into(), data: None, acl: OPEN_ACL_UNSAFE.into(), flags: 0 }
+    CreateRequest { path: path.into(), data: None, acl: OPEN_ACL_UNSAFE.into(), flags: CreateFlags::PERSISTENT }
 }
 
 #[tokio::test]

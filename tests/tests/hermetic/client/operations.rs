@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::stage::{Stage, create, within};
 use zk_client::{
     Acl, AuthId, Client, CreateMode, Error, ErrorCode, OPEN_ACL_UNSAFE, OpCode, Permissions, READ_ACL_UNSAFE, Read,
-    ReadResult, Transaction, TransactionResult, UsageError,
+    ReadResult, Transaction, TransactionResult, Ttl, TtlOutOfRange, UsageError,
 };
 use zk_testkit::server::Profile;
 
@@ -27,7 +27,7 @@ async fn znodes_are_created_in_every_mode() {
     let server = Stage::like(Profile::V3_9.with_ttl()).await;
     let client = server.connect().await;
     let session = client.session_id().unwrap();
-    let ttl = Duration::from_secs(60);
+    let ttl = Ttl::from_millis(60_000).unwrap();
 
     let (path, stat) = within(client.create("/p", b"data", CreateMode::Persistent, OPEN_ACL_UNSAFE)).await.unwrap();
     assert_eq!((path.as_str(), stat.version, stat.data_length, stat.ephemeral_owner.0), ("/p", 0, 4, 0));
@@ -53,7 +53,7 @@ async fn containers_and_outlived_znodes_are_swept() {
     let client = server.connect().await;
     make(&client, "/c", CreateMode::Container).await.unwrap();
     create(&client, "/c/child", b"").await;
-    make(&client, "/t", CreateMode::PersistentWithTtl(Duration::from_secs(1))).await.unwrap();
+    make(&client, "/t", CreateMode::PersistentWithTtl(Ttl::from_millis(1000).unwrap())).await.unwrap();
     within(client.delete("/c/child", None)).await.unwrap();
     tokio::time::advance(Duration::from_secs(2)).await;
     server.sweep_containers();
@@ -79,9 +79,9 @@ async fn create_is_refused_with_a_reason() {
 
     let empty = within(client.create("/x", b"", CreateMode::Persistent, &[])).await;
     assert_eq!(empty, Err(Error::Usage(UsageError::EmptyAcl)));
-    for ttl in [Duration::ZERO, Duration::from_millis(1 << 40)] {
-        let refused = make(&client, "/x", CreateMode::PersistentWithTtl(ttl)).await;
-        assert_eq!(refused, Err(Error::Usage(UsageError::Ttl(ttl))));
+    for ttl in [0, 1 << 40] {
+        let refused = make(&client, "/x", CreateMode::PersistentWithTtl(Ttl::raw(ttl))).await;
+        assert_eq!(refused, Err(Error::Usage(UsageError::Ttl(TtlOutOfRange))));
     }
     // goal: N7
     assert_eq!(within(client.exists("/p")).await.unwrap().unwrap().num_children, 0, "the session goes on");
@@ -93,7 +93,7 @@ async fn a_ttl_that_the_server_does_not_know_is_refused_and_the_session_goes_on(
     let server = Stage::start().await;
     let client = server.connect().await;
     let session = client.session_id();
-    let ttl = CreateMode::PersistentWithTtl(Duration::from_secs(1));
+    let ttl = CreateMode::PersistentWithTtl(Ttl::from_millis(1000).unwrap());
     assert_eq!(code(make(&client, "/t", ttl).await), ErrorCode::UNIMPLEMENTED);
     assert_eq!(within(client.exists("/t")).await.unwrap(), None);
     assert_eq!(client.session_id(), session);
@@ -200,7 +200,7 @@ async fn a_transaction_does_everything_under_one_zxid() {
     let client = server.connect().await;
     create(&client, "/a", b"").await;
     create(&client, "/gone", b"").await;
-    let ttl = CreateMode::PersistentWithTtl(Duration::from_secs(1));
+    let ttl = CreateMode::PersistentWithTtl(Ttl::from_millis(1000).unwrap());
     let transaction = Transaction::new()
         .check("/a", Some(0))
         .create("/a/s-", b"1", CreateMode::PersistentSequential, OPEN_ACL_UNSAFE)

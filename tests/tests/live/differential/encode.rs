@@ -7,12 +7,13 @@ use std::{borrow::Cow, str::FromStr};
 use bytes::{BufMut, BytesMut};
 use zk_proto::{
     Acl, AuthId, OpCode, Permissions, WatchMode, Zxid,
-    jute::{Encode, Label},
+    create::{ContainerFlags, CreateFlags, Ttl, TtlFlags},
+    jute::{Encode, Label, List, Text},
     multi::{MultiOp, MultiReadRequest, MultiRequest, ReadOp},
     records::{
-        AddWatchRequest, AuthPacket, CreateRequest, CreateTtlRequest, DataRef, Empty, GetDataRequest, PathRequest,
-        PathVersionRequest, ReconfigRequest, RequestHeader, SaslRequest, Secret, SetAclRequest, SetDataRequest,
-        SetWatches2Request, SetWatchesRequest, Str, WatchesRequest,
+        AddWatchRequest, AuthPacket, CreateContainerRequest, CreateRequest, CreateTtlRequest, DataRef, Empty,
+        GetDataRequest, PathRequest, PathVersionRequest, ReconfigRequest, RequestHeader, SaslRequest, Secret,
+        SetAclRequest, SetDataRequest, SetWatches2Request, SetWatchesRequest, Str, WatchesRequest,
     },
     watch::WatcherType,
 };
@@ -72,19 +73,26 @@ impl<'a> Words<'a> {
     }
 
     /// The paths behind a letter: `d/a d/b` is two of `d`.
-    fn paths(&self, words: &[&'a str], letter: char) -> Vec<Str<'a>> {
-        words.iter().filter_map(|word| word.strip_prefix(letter)).map(|word| path(word, self.context.root)).collect()
+    fn paths(&self, words: &[&'a str], letter: char) -> List<'a, Text> {
+        let words = words.iter().filter_map(|word| word.strip_prefix(letter));
+        List::of_texts(words.map(|word| path(word, self.context.root)))
     }
 
     fn create(&mut self) -> CreateRequest<'a> {
         let (path, flags, acl, data) = (self.path(), self.number(), acl(self.word()), self.data());
-        CreateRequest { path, data, acl: acl.into(), flags }
+        CreateRequest { path, data, acl: acl.into(), flags: CreateFlags::raw(flags) }
+    }
+
+    fn container(&mut self) -> CreateContainerRequest<'a> {
+        let CreateRequest { path, data, acl, flags } = self.create();
+        CreateContainerRequest { path, data, acl, flags: ContainerFlags::raw(flags.number()) }
     }
 
     fn create_ttl(&mut self) -> CreateTtlRequest<'a> {
         let (path, flags, ttl_ms, acl, data) =
             (self.path(), self.number(), self.number(), acl(self.word()), self.data());
-        CreateTtlRequest { path, data, acl: acl.into(), flags, ttl_ms }
+        let (flags, ttl) = (TtlFlags::raw(flags), Ttl::raw(ttl_ms));
+        CreateTtlRequest { path, data, acl: acl.into(), flags, ttl }
     }
 
     fn path_version(&mut self) -> PathVersionRequest<'a> {
@@ -166,7 +174,7 @@ fn body(step: &Step, context: &Context<'_>) -> (OpCode, BytesMut) {
     match step.verb() {
         "create" => record(OpCode::CREATE, &w.create()),
         "create2" => record(OpCode::CREATE2, &w.create()),
-        "container" => record(OpCode::CREATE_CONTAINER, &w.create()),
+        "container" => record(OpCode::CREATE_CONTAINER, &w.container()),
         "ttl" => record(OpCode::CREATE_TTL, &w.create_ttl()),
         "delete" => record(OpCode::DELETE, &w.path_version()),
         "check" => record(OpCode::CHECK, &w.path_version()),
@@ -199,7 +207,7 @@ fn body(step: &Step, context: &Context<'_>) -> (OpCode, BytesMut) {
         }
         "auth" => {
             let (scheme, auth) = (w.word(), w.data().unwrap_or_default());
-            let packet = AuthPacket { auth_type: 0, scheme: scheme.into(), auth: Secret(auth) };
+            let packet = AuthPacket { auth_type: 0, scheme: scheme.into(), auth: Some(Secret(auth)) };
             record(OpCode::AUTH, &packet)
         }
         _ => watch_body(step.verb(), w),
@@ -248,7 +256,7 @@ fn multi<'a>(step: &'a Step, context: &'a Context<'a>) -> MultiRequest<'a> {
         match w.word() {
             "create" => MultiOp::Create(w.create()),
             "create2" => MultiOp::Create2(w.create()),
-            "container" => MultiOp::CreateContainer(w.create()),
+            "container" => MultiOp::CreateContainer(w.container()),
             "ttl" => MultiOp::CreateTtl(w.create_ttl()),
             "delete" => MultiOp::Delete(w.path_version()),
             "set" => MultiOp::SetData(w.set()),

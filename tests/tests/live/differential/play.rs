@@ -113,7 +113,7 @@ impl Player {
                     && let Ok(GetChildrenResponse { children }) = decode_from(&frame.slice(16..))
                 {
                     let below = if path == "/" { "" } else { &path };
-                    paths.extend(children.iter().map(|name| format!("{below}/{}", escape(name))));
+                    paths.extend(children.iter().map(|name| format!("{below}/{}", escape(&name))));
                 }
             }
         }

@@ -14,7 +14,7 @@ use zk_proto::{
     Acl, OpCode, SessionId, Stat, Zxid,
     jute::{Decode, Reader, decode_from, encode_to_bytes},
     multi::{MultiResponse, MultiResult},
-    ops,
+    ops::ReplyBody,
     records::{
         AddWatchResponse, ConnectResponse, Create2Response, CreateResponse, Empty, GetAclResponse,
         GetAllChildrenNumberResponse, GetChildren2Response, GetChildrenResponse, GetDataResponse,
@@ -97,7 +97,9 @@ impl Eyes {
             return if body.is_empty() { head } else { format!("{head} behind it {body:02x?}") };
         }
         let shown = self.body(op, &body).unwrap_or_else(|error| format!("unreadable ({error}) {body:02x?}"));
-        let again = ops::recode_reply(op, &body).and_then(Result::ok).unwrap_or_else(|| BytesMut::from(&body[..]));
+        let again = ReplyBody::decode(op, &body)
+            .and_then(Result::ok)
+            .map_or_else(|| BytesMut::from(&body[..]), |reply| encode_to_bytes(&reply));
         format!("{head} {shown}{}", exactness(&again, &body))
     }
 
@@ -110,21 +112,23 @@ impl Eyes {
             }
             OpCode::EXISTS | OpCode::SET_DATA | OpCode::SET_ACL => self.stat(&decode_from::<StatResponse>(body)?.stat),
             OpCode::GET_DATA => self.data(&decode_from(body)?),
-            OpCode::GET_CHILDREN => format!("{:?}", sorted(decode_from::<GetChildrenResponse>(body)?.children)),
+            OpCode::GET_CHILDREN => {
+                format!("{:?}", sorted(decode_from::<GetChildrenResponse>(body)?.children.to_strings()))
+            }
             OpCode::GET_CHILDREN2 => {
                 let GetChildren2Response { children, stat } = decode_from(body)?;
-                format!("{:?} {}", sorted(children), self.stat(&stat))
+                format!("{:?} {}", sorted(children.to_strings()), self.stat(&stat))
             }
             OpCode::GET_ACL => {
                 let GetAclResponse { acl, stat } = decode_from(body)?;
-                format!("{:?} {}", entries(&acl), self.stat(&stat))
+                format!("{:?} {}", entries(&acl.to_vec()), self.stat(&stat))
             }
             OpCode::SYNC => format!("{:?}", decode_from::<SyncResponse>(body)?.path.map(|path| self.shorten(&path))),
             OpCode::MULTI | OpCode::MULTI_READ => self.results(&decode_from(body)?),
             OpCode::ADD_WATCH => format!("{:?}", decode_from::<AddWatchResponse>(body)?.err.0),
             OpCode::GET_EPHEMERALS => {
                 let paths = decode_from::<GetEphemeralsResponse>(body)?.paths;
-                format!("{:?}", sorted(paths.iter().map(|path| self.shorten(path)).collect()))
+                format!("{:?}", sorted(paths.iter().map(|path| self.shorten(&path)).collect()))
             }
             OpCode::GET_ALL_CHILDREN_NUMBER => decode_from::<GetAllChildrenNumberResponse>(body)?.total.to_string(),
             OpCode::WHO_AM_I => {
@@ -145,15 +149,15 @@ impl Eyes {
 
     fn results(&mut self, response: &MultiResponse) -> String {
         let mut text = String::new();
-        for result in &response.results {
+        for result in response.results.iter() {
             let _ = match result {
-                MultiResult::Create(path) => write!(text, "[create {}] ", self.shorten(path)),
+                MultiResult::Create(path) => write!(text, "[create {}] ", self.shorten(&path)),
                 MultiResult::Create2(path, stat) => {
-                    write!(text, "[create2 {} {}] ", self.shorten(path), self.stat(stat))
+                    write!(text, "[create2 {} {}] ", self.shorten(&path), self.stat(&stat))
                 }
-                MultiResult::SetData(stat) => write!(text, "[set {}] ", self.stat(stat)),
-                MultiResult::GetData(reply) => write!(text, "[get {}] ", self.data(reply)),
-                MultiResult::GetChildren(names) => write!(text, "[ls {:?}] ", sorted(names.clone())),
+                MultiResult::SetData(stat) => write!(text, "[set {}] ", self.stat(&stat)),
+                MultiResult::GetData(reply) => write!(text, "[get {}] ", self.data(&reply)),
+                MultiResult::GetChildren(names) => write!(text, "[ls {:?}] ", sorted(names.to_strings())),
                 plain @ (MultiResult::Delete | MultiResult::Check | MultiResult::Error(_)) => {
                     write!(text, "[{plain:?}] ")
                 }

@@ -27,7 +27,7 @@ fn lists(op: OpCode, body: &bytes::Bytes) -> (Zxid, Vec<(usize, String)>) {
         (r.relative_zxid, alloc::vec![r.data, r.exist, r.child])
     };
     let paths = lists.into_iter().enumerate();
-    (zxid, paths.flat_map(|(list, paths)| paths.into_iter().map(move |path| (list, path.into_owned()))).collect())
+    (zxid, paths.flat_map(|(list, paths)| paths.to_strings().into_iter().map(move |path| (list, path))).collect())
 }
 
 // goal: N1

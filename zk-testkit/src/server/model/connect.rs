@@ -53,11 +53,10 @@ impl Model {
     }
 
     fn handle_word(&mut self, now: Duration, id: ConnId, word: [u8; 4]) {
-        if let Some(word) = super::words::known(word) {
-            let answer = self.four_letters(now, word);
-            if let Some(conn) = self.conns.get_mut(&id) {
-                conn.say().answer_word(answer.as_bytes());
-            }
+        if let Some(answer) = self.four_letters(now, word)
+            && let Some(conn) = self.conns.get_mut(&id)
+        {
+            conn.say().answer_word(answer.as_bytes());
         }
         self.hang_up(id, Close::Gently);
     }

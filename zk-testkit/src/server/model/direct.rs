@@ -7,8 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use zk_proto::{
     Acl, ErrorCode, SessionId, Stat, Zxid,
+    create::{ContainerFlags, CreateFlags},
     multi::{MultiOp, MultiRequest},
-    records::{CreateRequest, OPEN_ACL_UNSAFE, PathVersionRequest, SetAclRequest, SetDataRequest},
+    records::{
+        CreateContainerRequest, CreateRequest, OPEN_ACL_UNSAFE, PathVersionRequest, SetAclRequest, SetDataRequest,
+    },
 };
 
 use super::{Model, acl, tree::Node, txn::Author};
@@ -27,7 +30,7 @@ pub enum Edit<'a> {
 impl<'a> Edit<'a> {
     fn into_op(self) -> MultiOp<'a> {
         match self {
-            Self::Create(path, data) => MultiOp::Create(creation(path, data, 0)),
+            Self::Create(path, data) => MultiOp::Create(creation(path, data, CreateFlags::PERSISTENT)),
             Self::Set(path, data) => {
                 MultiOp::SetData(SetDataRequest { path: path.into(), data: Some(data), version: -1 })
             }
@@ -36,7 +39,7 @@ impl<'a> Edit<'a> {
     }
 }
 
-fn creation<'a>(path: &'a str, data: &'a [u8], flags: i32) -> CreateRequest<'a> {
+fn creation<'a>(path: &'a str, data: &'a [u8], flags: CreateFlags) -> CreateRequest<'a> {
     CreateRequest { path: path.into(), data: Some(data), acl: OPEN_ACL_UNSAFE.into(), flags }
 }
 
@@ -68,8 +71,19 @@ impl Model {
         flags: i32,
     ) -> Result<String, ErrorCode> {
         let author = Author { session, identities: acl::superuser() };
-        let op = if flags == 4 { zk_proto::OpCode::CREATE_CONTAINER } else { zk_proto::OpCode::CREATE };
-        let made = self.transact(now, &author, |txn| txn.create(op, &creation(path, data, flags)));
+        let made = self.transact(now, &author, |txn| {
+            let request = creation(path, data, CreateFlags::raw(flags));
+            if flags == ContainerFlags::CONTAINER.number() {
+                let CreateRequest { path, data, acl, .. } = request;
+                return txn.create_container(&CreateContainerRequest {
+                    path,
+                    data,
+                    acl,
+                    flags: ContainerFlags::CONTAINER,
+                });
+            }
+            txn.create(&request)
+        });
         made.map(|(path, _)| path)
     }
 

@@ -9,9 +9,9 @@ use zk_proto::{
     jute::{Decode, Encode, Fault, Reader},
     multi::MultiRequest,
     records::{
-        AuthPacket, Create2Response, CreateRequest, CreateResponse, CreateTtlRequest, Empty, PathRequest,
-        PathVersionRequest, ReconfigRequest, SaslRequest, SaslResponse, SetAclRequest, SetDataRequest, StatResponse,
-        SyncResponse,
+        AuthPacket, Create2Response, CreateContainerRequest, CreateRequest, CreateResponse, CreateTtlRequest, Empty,
+        PathRequest, PathVersionRequest, ReconfigRequest, SaslRequest, SaslResponse,
+        SetAclRequest, SetDataRequest, StatResponse, SyncRequest, SyncResponse,
     },
     session::xid,
 };
@@ -89,11 +89,15 @@ impl Model {
             OpCode::PING => self.put_reply(call.conn, xid::PING, self.zxid, &Ok(Empty {})),
             OpCode::CREATE => {
                 let path = |(path, _)| CreateResponse { path };
-                self.write(call, |txn, request: &CreateRequest<'_>| txn.create(call.op, request).map(path));
+                self.write(call, |txn, request: &CreateRequest<'_>| txn.create(request).map(path));
             }
-            OpCode::CREATE2 | OpCode::CREATE_CONTAINER => {
+            OpCode::CREATE2 => {
                 let full = |(path, stat)| Create2Response { path, stat };
-                self.write(call, |txn, request: &CreateRequest<'_>| txn.create(call.op, request).map(full));
+                self.write(call, |txn, request: &CreateRequest<'_>| txn.create(request).map(full));
+            }
+            OpCode::CREATE_CONTAINER => {
+                let full = |(path, stat)| Create2Response { path, stat };
+                self.write(call, |txn, request: &CreateContainerRequest<'_>| txn.create_container(request).map(full));
             }
             OpCode::CREATE_TTL => {
                 let full = |(path, stat)| Create2Response { path, stat };
@@ -123,8 +127,8 @@ impl Model {
             // versions before that never answer
             OpCode::CHECK => {}
             OpCode::SYNC => {
-                let echo = |path: Option<Cow<'_, str>>| SyncResponse { path: path.map(Cow::into_owned) };
-                self.reply(call, &call.path().map(echo));
+                let echo = |request: SyncRequest<'_>| SyncResponse { path: request.path.map(Cow::into_owned) };
+                self.reply(call, &call.record().map(echo));
             }
             OpCode::AUTH => self.authenticate(call),
             OpCode::SASL => self.refuse_sasl(call),
@@ -186,7 +190,8 @@ impl Model {
         let Ok(packet) = call.record::<AuthPacket<'_>>() else { return self.hang_up(call.conn, Close::Gently) };
         let Some(conn) = self.conns.get_mut(&call.conn) else { return };
         let super_digest = self.config.super_digest.as_deref();
-        let added = acl::authenticate(&packet.scheme, packet.auth.0, conn.peer.ip(), super_digest);
+        let added =
+            acl::authenticate(&packet.scheme, packet.auth.map_or(&[], |auth| auth.0), conn.peer.ip(), super_digest);
         match added {
             Ok(added) => {
                 let new: Vec<_> = added.into_iter().filter(|id| !conn.identities.contains(id)).collect();

@@ -5,11 +5,12 @@
 
 use zk_proto::{
     ErrorCode, OpCode, Permissions,
-    jute::Encode,
+    jute::{Encode, List, Text},
     multi::{MultiReadRequest, MultiRequest, MultiResponse, MultiResult, ReadOp},
     records::{
         ClientInfo, GetAclResponse, GetAllChildrenNumberResponse, GetChildren2Response, GetChildrenResponse,
-        GetDataRequest, GetDataResponse, GetEphemeralsResponse, PathRequest, StatResponse, WhoAmIResponse,
+        GetDataRequest, GetDataResponse, GetEphemeralsRequest, GetEphemeralsResponse, PathRequest, StatResponse,
+        WhoAmIResponse,
     },
 };
 
@@ -90,7 +91,7 @@ impl Model {
         Ok(GetDataResponse { data: node.data.clone(), stat: node.stat() })
     }
 
-    fn get_children(&mut self, call: &Call<'_>) -> Result<(Vec<String>, zk_proto::Stat), ErrorCode> {
+    fn get_children(&mut self, call: &Call<'_>) -> Result<(List<'static, Text>, zk_proto::Stat), ErrorCode> {
         let request = call.record::<GetDataRequest<'_>>()?;
         let node = self.allowed(call.conn, &request.path, Permissions::READ)?;
         let reply = (names(node), node.stat());
@@ -103,7 +104,7 @@ impl Model {
         let node = self.allowed(call.conn, &request.path, Permissions::READ.and(Permissions::ADMIN))?;
         let whole = self.may(call.conn, node, Permissions::ADMIN);
         let acl = if whole { node.acl.to_vec() } else { acl::masked(&node.acl) };
-        Ok(GetAclResponse { acl, stat: node.stat() })
+        Ok(GetAclResponse { acl: acl.into(), stat: node.stat() })
     }
 
     /// Each read succeeds or fails by itself; nobody looks at their watch flags. Writes can be read, and are then
@@ -121,18 +122,18 @@ impl Model {
                     Ok(MultiResult::GetChildren(names(node)))
                 }
             };
-            let results = request.ops.iter().map(|op| one(op).unwrap_or_else(MultiResult::Error)).collect();
+            let results = request.ops.iter().map(|op| one(&op).unwrap_or_else(MultiResult::Error)).collect();
             Ok(MultiResponse { results })
         });
     }
 
     /// The prefix is one of the text, not of path components. Java's `trim` takes control characters for spaces.
     fn get_ephemerals(&mut self, call: &Call<'_>) -> Result<GetEphemeralsResponse, ErrorCode> {
-        let prefix = call.path()?.unwrap_or_default();
+        let prefix = call.record::<GetEphemeralsRequest<'_>>()?.prefix.unwrap_or_default();
         let is_all = matches!(prefix.trim_matches(|c| c <= ' '), "" | "/");
         let prefix = if is_all { "" } else { &*prefix };
         let own = self.tree.ephemerals(call.session).filter(|path| path.starts_with(prefix));
-        Ok(GetEphemeralsResponse { paths: own.map(str::to_owned).collect() })
+        Ok(GetEphemeralsResponse { paths: List::of_texts(own) })
     }
 
     fn get_all_children_number(&mut self, call: &Call<'_>) -> Result<GetAllChildrenNumberResponse, ErrorCode> {
@@ -152,6 +153,6 @@ impl Model {
     }
 }
 
-fn names(node: &Node) -> Vec<String> {
-    node.children.iter().map(|name| name.to_string()).collect()
+fn names(node: &Node) -> List<'static, Text> {
+    List::of_texts(&node.children)
 }

@@ -13,6 +13,7 @@ use std::{net::SocketAddr, time::Duration};
 use bytes::{Buf, Bytes, BytesMut};
 use zk_proto::{
     ErrorCode, Op, SessionId, Zxid,
+    create::CreateFlags,
     jute::{Decode, Encode, Reader, Tail, Text, decode_from, encode_to_bytes},
     ops,
     records::{
@@ -121,7 +122,12 @@ impl Script {
     }
 
     fn create(&mut self, client: &mut Client, path: &str, flags: i32) -> Result<String, ErrorCode> {
-        let request = CreateRequest { path: path.into(), data: Some(b"x"), acl: OPEN_ACL_UNSAFE.into(), flags };
+        let request = CreateRequest {
+            path: path.into(),
+            data: Some(b"x"),
+            acl: OPEN_ACL_UNSAFE.into(),
+            flags: CreateFlags::raw(flags),
+        };
         self.call::<ops::Create>(client, &request).map(|reply| reply.path)
     }
 

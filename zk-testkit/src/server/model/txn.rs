@@ -7,10 +7,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use zk_proto::{
-    Acl, ErrorCode, EventType, OpCode, Permissions, SessionId, Stat, Zxid,
+    Acl, ErrorCode, EventType, Permissions, SessionId, Stat, Zxid,
+    create::TtlFlags,
     multi::{MultiOp, MultiRequest, MultiResponse, MultiResult},
     path,
-    records::{CreateRequest, CreateTtlRequest, DataRef, PathVersionRequest, SetAclRequest, SetDataRequest},
+    records::{
+        CreateContainerRequest, CreateRequest, CreateTtlRequest, DataRef, PathVersionRequest, SetAclRequest,
+        SetDataRequest,
+    },
 };
 
 use super::{
@@ -18,9 +22,6 @@ use super::{
     tree::{self, Kind, Node, ParentMark, Tree},
 };
 use crate::server::Profile;
-
-/// The longest time to live: 2^40 - 1 ms.
-const TTL_MAX_MS: i64 = (1 << 40) - 1;
 
 /// Who changes the tree.
 #[derive(Clone, Debug)]
@@ -78,41 +79,48 @@ impl<'m> Txn<'m> {
         Self { tree, profile, author, zxid, time_ms, changes: Vec::new(), undo: Vec::new() }
     }
 
-    /// create, create2 and createContainer: the path that was made, and its stat.
-    pub(super) fn create(&mut self, op: OpCode, request: &CreateRequest<'_>) -> Result<(String, Stat), ErrorCode> {
-        let kind = match request.flags {
-            0..=4 if op == OpCode::CREATE_CONTAINER => Kind::Container,
+    /// create and create2: the path that was made, and its stat.
+    pub(super) fn create(&mut self, request: &CreateRequest<'_>) -> Result<(String, Stat), ErrorCode> {
+        let CreateRequest { path, data, acl, flags } = request;
+        let kind = match flags.number() {
             // 4, a container, makes a plain znode under an opcode that is not its own
             0 | 2 | 4 => Kind::Persistent,
             1 | 3 => Kind::Ephemeral(self.author.session),
             _ => return Err(ErrorCode::BAD_ARGUMENTS),
         };
         self.make(&Creation {
-            path: &request.path,
-            data: request.data,
-            acl: &request.acl,
+            path,
+            data: *data,
+            acl: &acl.to_vec(),
             kind,
-            sequential: matches!(request.flags, 2 | 3),
+            sequential: matches!(flags.number(), 2 | 3),
         })
     }
 
+    /// createContainer: a container, whichever of the plain numbers or its own it is asked for by.
+    pub(super) fn create_container(
+        &mut self,
+        request: &CreateContainerRequest<'_>,
+    ) -> Result<(String, Stat), ErrorCode> {
+        let CreateContainerRequest { path, data, acl, flags } = request;
+        if !(0..=4).contains(&flags.number()) {
+            return Err(ErrorCode::BAD_ARGUMENTS);
+        }
+        let (kind, sequential) = (Kind::Container, matches!(flags.number(), 2 | 3));
+        self.make(&Creation { path, data: *data, acl: &acl.to_vec(), kind, sequential })
+    }
+
     pub(super) fn create_ttl(&mut self, request: &CreateTtlRequest<'_>) -> Result<(String, Stat), ErrorCode> {
-        if !matches!(request.flags, 5 | 6) {
+        let CreateTtlRequest { path, data, acl, flags, ttl } = request;
+        if !flags.is_legal() {
             return Err(ErrorCode::BAD_ARGUMENTS);
         }
         if !self.profile.ttl {
             return Err(ErrorCode::UNIMPLEMENTED);
         }
-        if !(1..=TTL_MAX_MS).contains(&request.ttl_ms) {
-            return Err(ErrorCode::BAD_ARGUMENTS);
-        }
-        self.make(&Creation {
-            path: &request.path,
-            data: request.data,
-            acl: &request.acl,
-            kind: Kind::Ttl(request.ttl_ms),
-            sequential: request.flags == 6,
-        })
+        ttl.check().map_err(|_| ErrorCode::BAD_ARGUMENTS)?;
+        let (kind, sequential) = (Kind::Ttl(ttl.as_millis()), *flags == TtlFlags::PERSISTENT_SEQUENTIAL_WITH_TTL);
+        self.make(&Creation { path, data: *data, acl: &acl.to_vec(), kind, sequential })
     }
 
     fn make(&mut self, creation: &Creation<'_>) -> Result<(String, Stat), ErrorCode> {
@@ -211,7 +219,7 @@ impl<'m> Txn<'m> {
     /// Fires nothing, and is not allowed in a multi, so it needs no undo.
     pub(super) fn set_acl(&mut self, request: &SetAclRequest<'_>) -> Result<Stat, ErrorCode> {
         check_path(&request.path)?;
-        let acl = acl::fix_up(&request.acl, &self.author.identities, self.profile.ipv6_acls())?;
+        let acl = acl::fix_up(&request.acl.to_vec(), &self.author.identities, self.profile.ipv6_acls())?;
         let node = self.tree.get_mut(&request.path).ok_or(ErrorCode::NO_NODE)?;
         allow(&node.acl, Permissions::ADMIN, self.author)?;
         check_version(node.aversion, request.version)?;
@@ -230,12 +238,12 @@ impl<'m> Txn<'m> {
     /// All operations or none. A failure is in the results: 0 for what was undone, the culprit's code, and -2 for
     /// what was not tried.
     pub(super) fn multi(&mut self, request: &MultiRequest<'_>) -> Result<MultiResponse, ErrorCode> {
-        if self.profile.multi_bad_flags_unreadable() && request.ops.iter().any(has_impossible_flags) {
+        if self.profile.multi_bad_flags_unreadable() && request.ops.iter().any(|op| has_impossible_flags(&op)) {
             return Err(ErrorCode::MARSHALLING_ERROR);
         }
         let mut results = Vec::with_capacity(request.ops.len());
         for (index, op) in request.ops.iter().enumerate() {
-            match self.multi_op(op) {
+            match self.multi_op(&op) {
                 Ok(result) => results.push(result),
                 Err(culprit) => {
                     self.roll_back();
@@ -249,18 +257,18 @@ impl<'m> Txn<'m> {
                 }
             }
         }
-        Ok(MultiResponse { results })
+        Ok(MultiResponse { results: results.into() })
     }
 
     fn multi_op(&mut self, op: &MultiOp<'_>) -> Result<MultiResult, ErrorCode> {
         let full = |(path, stat): (String, Stat)| MultiResult::Create2(path, stat);
         match op {
-            MultiOp::Create(request) => self.create(OpCode::CREATE, request).map(|(path, _)| MultiResult::Create(path)),
+            MultiOp::Create(request) => self.create(request).map(|(path, _)| MultiResult::Create(path)),
             MultiOp::Create2(request) if !self.profile.multi_create2 => {
-                self.create(OpCode::CREATE2, request).map(|(path, _)| MultiResult::Create(path))
+                self.create(request).map(|(path, _)| MultiResult::Create(path))
             }
-            MultiOp::Create2(request) => self.create(OpCode::CREATE2, request).map(full),
-            MultiOp::CreateContainer(request) => self.create(OpCode::CREATE_CONTAINER, request).map(full),
+            MultiOp::Create2(request) => self.create(request).map(full),
+            MultiOp::CreateContainer(request) => self.create_container(request).map(full),
             MultiOp::CreateTtl(request) => self.create_ttl(request).map(full),
             MultiOp::Delete(request) => self.delete(request).map(|()| MultiResult::Delete),
             MultiOp::SetData(request) => self.set_data(request).map(MultiResult::SetData),
@@ -292,13 +300,13 @@ impl<'m> Txn<'m> {
 }
 
 fn has_impossible_flags(op: &MultiOp<'_>) -> bool {
-    match op {
-        MultiOp::Create(request) | MultiOp::Create2(request) | MultiOp::CreateContainer(request) => {
-            !(0..=6).contains(&request.flags)
-        }
-        MultiOp::CreateTtl(request) => !(0..=6).contains(&request.flags),
-        MultiOp::Delete(_) | MultiOp::SetData(_) | MultiOp::Check(_) => false,
-    }
+    let number = match op {
+        MultiOp::Create(request) | MultiOp::Create2(request) => request.flags.number(),
+        MultiOp::CreateContainer(request) => request.flags.number(),
+        MultiOp::CreateTtl(request) => request.flags.number(),
+        MultiOp::Delete(_) | MultiOp::SetData(_) | MultiOp::Check(_) => return false,
+    };
+    !(0..=6).contains(&number)
 }
 
 fn check_path(path: &str) -> Result<(), ErrorCode> {

@@ -4,11 +4,14 @@
 
 use zk_proto::{
     DecodeError, ErrorCode, EventType, OpCode, WatchMode, Zxid,
-    jute::{Decode, Reader, Tail},
+    jute::{Decode, List, Reader, Tail, Text},
     records::{AddWatchResponse, Empty, SetWatches2Request, SetWatchesRequest, Str},
 };
 
 use super::{Model, dispatch::Call, watches::Side, writes::watched_event};
+
+/// One list of setWatches.
+type Paths<'a> = List<'a, Text>;
 
 impl Model {
     /// Whether the opcode was one about watches; then it is answered.
@@ -27,24 +30,23 @@ impl Model {
                 self.reply(call, &result);
             }
             OpCode::SET_WATCHES => {
-                let result = call.record::<SetWatchesRequest<'_>>().map(|request| {
+                let result = call.record::<SetWatchesRequest<'_>>().and_then(|request| {
                     let SetWatchesRequest { relative_zxid, data, exist, child } = &request;
-                    self.set_watches(call, *relative_zxid, data, exist, child);
-                    Empty {}
+                    self.set_watches(call, *relative_zxid, [data, exist, child])
                 });
                 self.reply(call, &result);
             }
             OpCode::SET_WATCHES2 => {
-                let result = call.record::<SetWatches2Request<'_>>().map(|request| {
-                    let SetWatches2Request { relative_zxid, data, exist, child, .. } = &request;
-                    self.set_watches(call, *relative_zxid, data, exist, child);
-                    for path in &request.persistent {
-                        self.watches.add_persistent(&self.config.profile, path, call.conn);
+                let result = call.record::<SetWatches2Request<'_>>().and_then(|request| {
+                    let SetWatches2Request { relative_zxid, data, exist, child, persistent, recursive } = &request;
+                    self.set_watches(call, *relative_zxid, [data, exist, child])?;
+                    for path in not_null(persistent)? {
+                        self.watches.add_persistent(&self.config.profile, &path, call.conn);
                     }
-                    for path in &request.recursive {
-                        self.watches.add_recursive(&self.config.profile, path, call.conn);
+                    for path in not_null(recursive)? {
+                        self.watches.add_recursive(&self.config.profile, &path, call.conn);
                     }
-                    Empty {}
+                    Ok(Empty {})
                 });
                 self.reply(call, &result);
             }
@@ -55,25 +57,31 @@ impl Model {
 
     /// What happened while the client was away is told at once, with zxid -1 in every version; what did not is
     /// watched again.
-    fn set_watches(&mut self, call: &Call<'_>, relative: Zxid, data: &[Str<'_>], exist: &[Str<'_>], child: &[Str<'_>]) {
-        for path in data {
-            let missed = match self.tree.get(path) {
+    fn set_watches(
+        &mut self,
+        call: &Call<'_>,
+        relative: Zxid,
+        [data, exist, child]: [&Paths<'_>; 3],
+    ) -> Result<Empty, ErrorCode> {
+        for path in not_null(data)? {
+            let missed = match self.tree.get(&path) {
                 None => Some(EventType::NODE_DELETED),
                 Some(node) => (node.mzxid > relative).then_some(EventType::NODE_DATA_CHANGED),
             };
-            self.catch_up(call, Side::Data, path, missed);
+            self.catch_up(call, Side::Data, &path, missed);
         }
-        for path in exist {
-            let missed = self.tree.get(path).map(|_| EventType::NODE_CREATED);
-            self.catch_up(call, Side::Data, path, missed);
+        for path in not_null(exist)? {
+            let missed = self.tree.get(&path).map(|_| EventType::NODE_CREATED);
+            self.catch_up(call, Side::Data, &path, missed);
         }
-        for path in child {
-            let missed = match self.tree.get(path) {
+        for path in not_null(child)? {
+            let missed = match self.tree.get(&path) {
                 None => Some(EventType::NODE_DELETED),
                 Some(node) => (node.pzxid > relative).then_some(EventType::NODE_CHILDREN_CHANGED),
             };
-            self.catch_up(call, Side::Child, path, missed);
+            self.catch_up(call, Side::Child, &path, missed);
         }
+        Ok(Empty {})
     }
 
     fn catch_up(&mut self, call: &Call<'_>, side: Side, path: &str, missed: Option<EventType>) {
@@ -127,6 +135,11 @@ impl<'a, T: Decode<'a>> Decode<'a> for OnPath<'a, T> {
     fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(Self { path: Decode::decode(input)?, what: T::decode(input)? })
     }
+}
+
+/// Java goes through the lists one after the other, and stumbles over the first that is null.
+fn not_null<'l>(paths: &'l Paths<'_>) -> Result<&'l Paths<'l>, ErrorCode> {
+    if paths.is_null() { Err(ErrorCode::MARSHALLING_ERROR) } else { Ok(paths) }
 }
 
 fn outcome(found: Option<bool>) -> Result<Empty, ErrorCode> {

@@ -1,172 +1,157 @@
 //! Four-letter words: what a server says of itself to whoever asks before a handshake. All are allowed.
 //!
-//! Must not know requests. Source: protocol.md section 9.1.
+//! Must not know requests, or how an answer is written. Source: protocol.md section 9.1.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    time::Duration,
+};
 
-use super::{ConnId, Model};
+use zk_proto::{
+    SessionId,
+    words::{
+        ConnectionInfo, Connections, FourLetterWord, Imok, IsReadOnly, Latency, Monitor, ServerMode, ServerStatus,
+        WatchSummary, WatchesByPath, WatchesBySession,
+    },
+};
 
-/// A word that this server answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
-    Ruok,
-    Isro,
-    Srvr,
-    Stat,
-    Mntr,
-    Cons,
-    Wchs,
-    Wchp,
-    Wchc,
-    Dump,
-}
-
-/// The word that the first four bytes of a connection are, if they are one.
-pub(super) const fn known(prefix: [u8; 4]) -> Option<Word> {
-    Some(match &prefix {
-        b"ruok" => Word::Ruok,
-        b"isro" => Word::Isro,
-        b"srvr" => Word::Srvr,
-        b"stat" => Word::Stat,
-        b"mntr" => Word::Mntr,
-        b"cons" => Word::Cons,
-        b"wchs" => Word::Wchs,
-        b"wchp" => Word::Wchp,
-        b"wchc" => Word::Wchc,
-        b"dump" => Word::Dump,
-        _ => return None,
-    })
-}
+use super::{Conn, ConnId, Model};
 
 impl Model {
-    pub(super) fn four_letters(&self, now: Duration, word: Word) -> String {
-        let mut text = String::new();
-        // writing to a string cannot fail
-        let _ = match word {
-            Word::Ruok => write!(text, "imok"),
-            Word::Isro => write!(text, "{}", if self.read_only { "ro" } else { "rw" }),
-            Word::Srvr => self.srvr(&mut text, false, now),
-            Word::Stat => self.srvr(&mut text, true, now),
-            Word::Mntr => self.mntr(&mut text, now),
-            Word::Cons => self.cons(&mut text, now),
-            Word::Wchs => self.wchs(&mut text),
-            Word::Wchp => self.wchp(&mut text),
-            Word::Wchc => self.wchc(&mut text),
-            Word::Dump => self.dump(&mut text),
-        };
-        text
-    }
-
-    fn received(&self) -> u64 {
-        self.conns.values().map(|conn| conn.received).sum()
-    }
-
-    fn sent(&self) -> u64 {
-        self.conns.values().map(|conn| conn.sent).sum()
-    }
-
-    const fn mode(&self) -> &'static str {
-        if self.read_only { "read-only" } else { "standalone" }
-    }
-
-    fn srvr(&self, text: &mut String, with_clients: bool, now: Duration) -> std::fmt::Result {
-        let version = self.config.profile.version();
-        writeln!(text, "Zookeeper version: {version}-zk-testkit, built on 1970-01-01 00:00 UTC")?;
-        if self.read_only {
-            writeln!(text, "READ-ONLY mode; serving only read-only clients")?;
-        }
-        if with_clients {
-            writeln!(text, "Clients:")?;
-            self.cons(text, now)?;
-            writeln!(text)?;
-        }
-        writeln!(text, "Latency min/avg/max: 0/0.0/0")?;
-        writeln!(text, "Received: {}", self.received())?;
-        writeln!(text, "Sent: {}", self.sent())?;
-        writeln!(text, "Connections: {}", self.conns.len())?;
-        writeln!(text, "Outstanding: 0")?;
-        writeln!(text, "Zxid: {}", self.zxid)?;
-        writeln!(text, "Mode: {}", self.mode())?;
-        writeln!(text, "Node count: {}", self.tree.len())
-    }
-
-    fn mntr(&self, text: &mut String, now: Duration) -> std::fmt::Result {
-        writeln!(text, "zk_version\t{}-zk-testkit", self.config.profile.version())?;
-        writeln!(text, "zk_server_state\t{}", self.mode())?;
-        writeln!(text, "zk_avg_latency\t0.0")?;
-        writeln!(text, "zk_min_latency\t0")?;
-        writeln!(text, "zk_max_latency\t0")?;
-        writeln!(text, "zk_packets_received\t{}", self.received())?;
-        writeln!(text, "zk_packets_sent\t{}", self.sent())?;
-        writeln!(text, "zk_num_alive_connections\t{}", self.conns.len())?;
-        writeln!(text, "zk_outstanding_requests\t0")?;
-        writeln!(text, "zk_znode_count\t{}", self.tree.len())?;
-        writeln!(text, "zk_watch_count\t{}", self.watches.len())?;
-        writeln!(text, "zk_ephemerals_count\t{}", self.tree.ephemerals_count())?;
-        writeln!(text, "zk_approximate_data_size\t{}", self.tree.bytes())?;
-        writeln!(text, "zk_global_sessions\t{}", self.sessions.len())?;
-        writeln!(text, "zk_local_sessions\t0")?;
-        writeln!(text, "zk_uptime\t{}", now.as_millis())
-    }
-
-    fn cons(&self, text: &mut String, now: Duration) -> std::fmt::Result {
-        for conn in self.conns.values() {
-            let (received, sent) = (conn.received, conn.sent);
-            write!(text, " /{}[1](queued=0,recved={received},sent={sent}", conn.peer)?;
-            if let Some(session) = conn.session() {
-                let timeout = self.sessions.get(session).map_or(0, |session| session.timeout.as_millis());
-                let since =
-                    self.config.wall_base_ms.saturating_add(i64::try_from(conn.opened.as_millis()).unwrap_or(0));
-                let age = now.saturating_sub(conn.opened).as_millis();
-                write!(
-                    text,
-                    ",sid={session},lop={},est={since},to={timeout},lcxid=0x{:x},lzxid={},lresp={age},llat=0,minlat=0,avglat=0,maxlat=0",
-                    conn.last_op.name().unwrap_or("NA"),
-                    conn.last_xid,
-                    self.zxid,
-                )?;
+    /// The answer to the word that the first four bytes of a connection are, if they are one that is answered.
+    pub(super) fn four_letters(&self, now: Duration, prefix: [u8; 4]) -> Option<String> {
+        Some(match FourLetterWord::from_prefix(prefix)? {
+            FourLetterWord::RUOK => Imok.to_string(),
+            FourLetterWord::ISRO => IsReadOnly(self.read_only).to_string(),
+            FourLetterWord::SRVR => self.status(None).to_string(),
+            FourLetterWord::STAT => self.status(Some(self.describe_conns(now, false))).to_string(),
+            FourLetterWord::MNTR => self.monitor(now).to_string(),
+            FourLetterWord::CONS => Connections(self.describe_conns(now, true)).to_string(),
+            FourLetterWord::WCHS => self.watch_summary().to_string(),
+            FourLetterWord::WCHP => self.watches_by_path().to_string(),
+            FourLetterWord::WCHC => self.watches_by_session().to_string(),
+            FourLetterWord::DUMP => {
+                let mut text = String::new();
+                let _ = self.dump(&mut text); // writing to a string cannot fail
+                text
             }
-            writeln!(text, ")")?;
+            _ => return None,
+        })
+    }
+
+    fn received(&self) -> i64 {
+        count(self.conns.values().map(|conn| conn.received).sum::<u64>())
+    }
+
+    fn sent(&self) -> i64 {
+        count(self.conns.values().map(|conn| conn.sent).sum::<u64>())
+    }
+
+    fn version(&self) -> String {
+        format!("{}-zk-testkit, built on 1970-01-01 00:00 UTC", self.config.profile.version())
+    }
+
+    const fn mode(&self) -> ServerMode {
+        if self.read_only { ServerMode::ReadOnly } else { ServerMode::Standalone }
+    }
+
+    fn status(&self, clients: Option<Vec<ConnectionInfo>>) -> ServerStatus {
+        ServerStatus {
+            version: self.version(),
+            read_only: self.read_only,
+            clients,
+            latency: Latency::default(),
+            received: self.received(),
+            sent: self.sent(),
+            connections: count(self.conns.len()),
+            outstanding: 0,
+            zxid: self.zxid,
+            mode: self.mode(),
+            node_count: count(self.tree.len()),
+            proposal_sizes: None,
         }
-        Ok(())
+    }
+
+    fn monitor(&self, now: Duration) -> Monitor {
+        let mut monitor = Monitor::new(&self.version(), &self.mode());
+        monitor.push("zk_avg_latency", "0.0");
+        for (key, value) in [
+            ("zk_min_latency", 0),
+            ("zk_max_latency", 0),
+            ("zk_packets_received", self.received()),
+            ("zk_packets_sent", self.sent()),
+            ("zk_num_alive_connections", count(self.conns.len())),
+            ("zk_outstanding_requests", 0),
+            ("zk_znode_count", count(self.tree.len())),
+            ("zk_watch_count", count(self.watches.len())),
+            ("zk_ephemerals_count", count(self.tree.ephemerals_count())),
+            ("zk_approximate_data_size", count(self.tree.bytes())),
+            ("zk_global_sessions", count(self.sessions.len())),
+            ("zk_local_sessions", 0),
+            ("zk_uptime", count(now.as_millis())),
+        ] {
+            monitor.push(key, value);
+        }
+        monitor
+    }
+
+    fn describe_conns(&self, now: Duration, in_full: bool) -> Vec<ConnectionInfo> {
+        self.conns.values().map(|conn| self.connection(now, conn, in_full)).collect()
+    }
+
+    fn connection(&self, now: Duration, conn: &Conn, in_full: bool) -> ConnectionInfo {
+        let brief = ConnectionInfo {
+            peer: format!("/{}", conn.peer),
+            interest_ops: 1,
+            received: count(conn.received),
+            sent: count(conn.sent),
+            ..ConnectionInfo::default()
+        };
+        let Some(session) = conn.session().filter(|_| in_full) else { return brief };
+        let timeout = self.sessions.get(session).map_or(0, |session| session.timeout.as_millis());
+        ConnectionInfo {
+            session: Some(session),
+            last_op: Some(conn.last_op.name().unwrap_or("NA").to_owned()),
+            established_ms: Some(self.config.wall_base_ms.saturating_add(count(conn.opened.as_millis()))),
+            timeout_ms: Some(count(timeout)),
+            last_cxid: Some(conn.last_xid.into()),
+            last_zxid: Some(self.zxid),
+            last_response_ms: Some(count(now.saturating_sub(conn.opened).as_millis())),
+            last_latency_ms: Some(0),
+            min_latency_ms: Some(0),
+            avg_latency_ms: Some(0),
+            max_latency_ms: Some(0),
+            ..brief
+        }
     }
 
     /// What the words name a connection by.
-    fn session_of(&self, conn: ConnId) -> String {
-        let session = self.conns.get(&conn).and_then(super::Conn::session).unwrap_or_default();
-        session.to_string()
+    fn session_of(&self, conn: ConnId) -> SessionId {
+        self.conns.get(&conn).and_then(Conn::session).unwrap_or_default()
     }
 
-    fn wchs(&self, text: &mut String) -> std::fmt::Result {
+    fn watch_summary(&self) -> WatchSummary {
         let by_path = self.watches.by_path();
-        let conns: std::collections::BTreeSet<&ConnId> = by_path.values().flatten().collect();
-        writeln!(text, "{} connections watching {} paths", conns.len(), by_path.len())?;
-        writeln!(text, "Total watches:{}", by_path.values().map(Vec::len).sum::<usize>())
+        let conns: BTreeSet<&ConnId> = by_path.values().flatten().collect();
+        let watches = by_path.values().map(Vec::len).sum::<usize>();
+        WatchSummary { connections: count(conns.len()), paths: count(by_path.len()), watches: count(watches) }
     }
 
-    fn wchp(&self, text: &mut String) -> std::fmt::Result {
+    fn watches_by_path(&self) -> WatchesByPath {
+        let sessions = |conns: Vec<ConnId>| conns.into_iter().map(|conn| self.session_of(conn)).collect();
+        let by_path = self.watches.by_path().into_iter();
+        WatchesByPath(by_path.map(|(path, conns)| (path.to_owned(), sessions(conns))).collect())
+    }
+
+    fn watches_by_session(&self) -> WatchesBySession {
+        let mut by_conn: BTreeMap<ConnId, Vec<String>> = BTreeMap::new();
         for (path, conns) in self.watches.by_path() {
-            writeln!(text, "{path}")?;
             for conn in conns {
-                writeln!(text, "\t{}", self.session_of(conn))?;
+                by_conn.entry(conn).or_default().push(path.to_owned());
             }
         }
-        Ok(())
-    }
-
-    fn wchc(&self, text: &mut String) -> std::fmt::Result {
-        let by_path = self.watches.by_path();
-        for conn in self.conns.keys() {
-            let paths: Vec<&&str> =
-                by_path.iter().filter(|(_, conns)| conns.contains(conn)).map(|(path, _)| path).collect();
-            if !paths.is_empty() {
-                writeln!(text, "{}", self.session_of(*conn))?;
-            }
-            for path in paths {
-                writeln!(text, "\t{path}")?;
-            }
-        }
-        Ok(())
+        WatchesBySession(by_conn.into_iter().map(|(conn, paths)| (self.session_of(conn), paths)).collect())
     }
 
     fn dump(&self, text: &mut String) -> std::fmt::Result {
@@ -185,4 +170,9 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// A number as Java has it; none here comes near the end of an `i64`.
+fn count(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }

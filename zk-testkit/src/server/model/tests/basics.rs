@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use zk_proto::{
-    ErrorCode, Zxid, ops,
+    ErrorCode, Zxid,
+    create::{ContainerFlags, CreateFlags, Ttl, TtlFlags},
+    ops,
     records::{
-        CreateRequest, CreateTtlRequest, GetDataRequest, OPEN_ACL_UNSAFE, PathRequest, PathVersionRequest,
-        ReconfigRequest, SetAclRequest, SetDataRequest,
+        CreateContainerRequest, CreateRequest, CreateTtlRequest, GetDataRequest, GetEphemeralsRequest, OPEN_ACL_UNSAFE,
+        PathRequest, PathVersionRequest, ReconfigRequest, SetAclRequest, SetDataRequest, SyncRequest,
     },
 };
 
@@ -78,7 +80,12 @@ fn creates_are_refused_in_zookeepers_order() {
     check("/e", 0, ErrorCode::NODE_EXISTS);
     check("/", 0, ErrorCode::NODE_EXISTS);
     check("/e/child", 0, ErrorCode::NO_CHILDREN_FOR_EPHEMERALS);
-    let no_acl = CreateRequest { path: "/missing/a".into(), data: None, acl: [].as_slice().into(), flags: 0 };
+    let no_acl = CreateRequest {
+        path: "/missing/a".into(),
+        data: None,
+        acl: [].as_slice().into(),
+        flags: CreateFlags::PERSISTENT,
+    };
     assert_eq!(script.call::<ops::Create>(&mut client, &no_acl), Err(ErrorCode::INVALID_ACL));
 }
 
@@ -106,7 +113,8 @@ fn null_and_empty_data_differ() {
     let mut script = Script::new(Profile::V3_9);
     let mut client = script.client();
     for (path, data) in [("/null", None), ("/empty", Some(&b""[..]))] {
-        let request = CreateRequest { path: path.into(), data, acl: OPEN_ACL_UNSAFE.into(), flags: 0 };
+        let request =
+            CreateRequest { path: path.into(), data, acl: OPEN_ACL_UNSAFE.into(), flags: CreateFlags::PERSISTENT };
         script.call::<ops::Create2>(&mut client, &request).unwrap();
         let read = GetDataRequest { path: path.into(), watch: false };
         let reply = script.call::<ops::GetData>(&mut client, &read).unwrap();
@@ -124,7 +132,7 @@ fn reads_of_strange_paths_find_nothing_and_the_empty_one_is_the_root() {
         assert_eq!(script.call::<ops::GetData>(&mut client, &read), Err(ErrorCode::NO_NODE));
     }
     let root = GetDataRequest { path: "".into(), watch: false };
-    assert_eq!(script.call::<ops::GetChildren>(&mut client, &root).unwrap().children, ["a", "zookeeper"]);
+    assert_eq!(script.call::<ops::GetChildren>(&mut client, &root).unwrap().children.to_strings(), ["a", "zookeeper"]);
     let set = SetDataRequest { path: "/a/".into(), data: None, version: -1 };
     assert_eq!(script.call::<ops::SetData>(&mut client, &set), Err(ErrorCode::BAD_ARGUMENTS));
     let all = PathRequest { path: "/".into() };
@@ -135,7 +143,7 @@ fn reads_of_strange_paths_find_nothing_and_the_empty_one_is_the_root() {
 fn sync_echoes_any_path() {
     let mut script = Script::new(Profile::V3_9);
     let mut client = script.client();
-    let reply = script.call::<ops::Sync>(&mut client, &PathRequest { path: "/nowhere".into() }).unwrap();
+    let reply = script.call::<ops::Sync>(&mut client, &SyncRequest { path: Some("/nowhere".into()) }).unwrap();
     assert_eq!(reply.path.as_deref(), Some("/nowhere"));
     assert_eq!(client.zxid, Zxid(1), "sync is no transaction");
 }
@@ -148,7 +156,11 @@ fn ephemerals_are_listed_by_prefix_of_the_text() {
     script.create(&mut client, "/proto", 1).unwrap();
     script.create(&mut other, "/prone", 1).unwrap();
     let mut list = |prefix: &'static str| {
-        script.call::<ops::GetEphemerals>(&mut client, &PathRequest { path: prefix.into() }).unwrap().paths
+        script
+            .call::<ops::GetEphemerals>(&mut client, &GetEphemeralsRequest { prefix: Some(prefix.into()) })
+            .unwrap()
+            .paths
+            .to_strings()
     };
     assert_eq!(list("/pro"), ["/pro", "/proto"]);
     assert_eq!(list("/prot"), ["/proto"]);
@@ -161,7 +173,8 @@ fn containers_go_after_their_last_child() {
     let mut script = Script::new(Profile::V3_9);
     let (mut client, mut watcher) = (script.client(), script.client());
     for path in ["/c", "/unused"] {
-        let request = CreateRequest { path: path.into(), data: None, acl: OPEN_ACL_UNSAFE.into(), flags: 4 };
+        let (acl, flags) = (OPEN_ACL_UNSAFE.into(), ContainerFlags::CONTAINER);
+        let request = CreateContainerRequest { path: path.into(), data: None, acl, flags };
         let stat = script.call::<ops::CreateContainer>(&mut client, &request).unwrap().stat;
         assert_eq!(stat.ephemeral_owner.0, 0);
     }
@@ -183,8 +196,13 @@ fn containers_go_after_their_last_child() {
 
 #[test]
 fn a_time_to_live_counts_from_the_last_change() {
-    let ttl =
-        |flags, ttl_ms| CreateTtlRequest { path: "/t".into(), data: None, acl: OPEN_ACL_UNSAFE.into(), flags, ttl_ms };
+    let ttl = |flags, ttl_ms| CreateTtlRequest {
+        path: "/t".into(),
+        data: None,
+        acl: OPEN_ACL_UNSAFE.into(),
+        flags: TtlFlags::raw(flags),
+        ttl: Ttl::raw(ttl_ms),
+    };
     let mut script = Script::new(Profile::V3_9);
     let mut client = script.client();
     assert_eq!(script.call::<ops::CreateTtl>(&mut client, &ttl(5, 100)).map(|_| ()), Err(ErrorCode::UNIMPLEMENTED));

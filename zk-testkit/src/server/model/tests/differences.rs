@@ -6,7 +6,7 @@ use zk_proto::{
     jute::{Encode, Label, encode_to_bytes},
     multi::{MultiOp, MultiRequest},
     ops,
-    records::{PathRequest, PathVersionRequest, RequestHeader, SetAclRequest},
+    records::{GetEphemeralsRequest, PathVersionRequest, RequestHeader, SetAclRequest},
 };
 
 use super::{Client, Script};
@@ -86,7 +86,7 @@ fn auth_that_cannot_be_read_costs_the_connection_and_gets_no_answer() {
 fn writes_in_a_multi_read_are_refused_with_an_empty_list() {
     let op = MultiOp::Delete(PathVersionRequest { path: "/a".into(), version: -1 });
     let mut body = BytesMut::new();
-    MultiRequest { ops: vec![op] }.encode(&mut body);
+    MultiRequest { ops: vec![op].into() }.encode(&mut body);
     let end = [0xFF, 0xFF, 0xFF, 0xFF, 1, 0xFF, 0xFF, 0xFF, 0xFF];
     assert_eq!(ask(Profile::V3_9, 22, &body), (Some(-5), end.to_vec(), 0, false));
     assert_eq!(ask(Profile::V3_9, 22, &[0, 0]), (Some(-5), Vec::new(), 0, false));
@@ -116,7 +116,7 @@ fn control_characters_around_a_prefix_of_ephemerals_do_not_count() {
     let mut client = script.client();
     script.create(&mut client, "/a", 1).unwrap();
     for (prefix, found) in [("/\0", 1), ("\u{1f}/ ", 1), (" ", 1), ("/a\0", 0), ("\u{a0}", 0)] {
-        let request = PathRequest { path: prefix.into() };
+        let request = GetEphemeralsRequest { prefix: Some(prefix.into()) };
         let reply = script.call::<ops::GetEphemerals>(&mut client, &request).unwrap();
         assert_eq!(reply.paths.len(), found, "{prefix:?}");
     }

@@ -3,17 +3,25 @@
 use bytes::Bytes;
 use zk_proto::{
     ErrorCode, OpCode,
+    create::{ContainerFlags, CreateFlags},
     jute::encode_to_bytes,
     multi::{MultiOp, MultiReadRequest, MultiRequest, MultiResult, ReadOp},
     ops,
-    records::{CreateRequest, GetDataRequest, OPEN_ACL_UNSAFE, PathVersionRequest, SetDataRequest},
+    records::{
+        CreateContainerRequest, CreateRequest, GetDataRequest, OPEN_ACL_UNSAFE, PathVersionRequest, SetDataRequest,
+    },
 };
 
 use super::{Script, plain};
 use crate::server::Profile;
 
 fn create(path: &str, flags: i32) -> CreateRequest<'_> {
-    CreateRequest { path: path.into(), data: Some(b""), acl: OPEN_ACL_UNSAFE.into(), flags }
+    CreateRequest { path: path.into(), data: Some(b""), acl: OPEN_ACL_UNSAFE.into(), flags: CreateFlags::raw(flags) }
+}
+
+fn container(path: &str) -> CreateContainerRequest<'_> {
+    let CreateRequest { path, data, acl, .. } = create(path, 0);
+    CreateContainerRequest { path, data, acl, flags: ContainerFlags::CONTAINER }
 }
 
 fn set(path: &str, version: i32) -> MultiOp<'_> {
@@ -33,12 +41,12 @@ fn operations_see_each_other_and_share_a_zxid() {
     let ops = vec![
         MultiOp::Create(create("/a", 0)),
         MultiOp::Create2(create("/a/b", 0)),
-        MultiOp::CreateContainer(create("/a/c", 4)),
+        MultiOp::CreateContainer(container("/a/c")),
         set("/a", 0),
         MultiOp::Check(PathVersionRequest { path: "/a".into(), version: 1 }),
         delete("/a/b"),
     ];
-    let reply = script.call::<ops::Multi>(&mut client, &MultiRequest { ops }).unwrap();
+    let reply = script.call::<ops::Multi>(&mut client, &MultiRequest { ops: ops.into() }).unwrap();
     let zxid = client.zxid;
     let [
         MultiResult::Create(a),
@@ -47,7 +55,7 @@ fn operations_see_each_other_and_share_a_zxid() {
         MultiResult::SetData(set),
         MultiResult::Check,
         MultiResult::Delete,
-    ] = &reply.results[..]
+    ] = &reply.results.to_vec()[..]
     else {
         panic!("{reply:?}")
     };
@@ -78,10 +86,10 @@ fn a_failure_undoes_everything_and_names_the_culprit() {
         set("/kept", 77),
         delete("/kept"),
     ];
-    let reply = script.call::<ops::Multi>(&mut client, &MultiRequest { ops }).unwrap();
+    let reply = script.call::<ops::Multi>(&mut client, &MultiRequest { ops: ops.into() }).unwrap();
     assert_eq!(reply.failure(), Some((4, ErrorCode::BAD_VERSION)));
     let codes = [0, 0, 0, 0, -103, -2].map(|code| MultiResult::Error(ErrorCode(code)));
-    assert_eq!(reply.results, codes);
+    assert_eq!(reply.results.to_vec(), codes);
     assert_eq!(client.zxid.0, before.0 + 1, "a failure uses a zxid up");
     assert_eq!((script.model.get("/"), script.model.get("/kept")), (root, kept));
     assert_eq!(script.model.children("/kept").unwrap(), ["child"]);
@@ -96,7 +104,7 @@ fn a_failed_multi_is_these_bytes() {
     let mut script = Script::new(Profile::V3_9);
     let mut client = script.client();
     let ops = vec![MultiOp::Create(create("/a", 0)), set("/", 5)];
-    let reply = script.call::<ops::Multi>(&mut client, &MultiRequest { ops }).unwrap();
+    let reply = script.call::<ops::Multi>(&mut client, &MultiRequest { ops: ops.into() }).unwrap();
     let expected = [
         0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, // undone
         0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0xff, 0x99, 0xff, 0xff, 0xff, 0x99, // the culprit
@@ -109,8 +117,8 @@ fn a_failed_multi_is_these_bytes() {
 fn an_empty_multi_is_legal_and_an_impossible_flag_is_not() {
     let mut script = Script::new(Profile::V3_9);
     let mut client = script.client();
-    assert_eq!(script.call::<ops::Multi>(&mut client, &MultiRequest::default()).unwrap().results, []);
-    let bad = || MultiRequest { ops: vec![MultiOp::Create(create("/a", 9))] };
+    assert_eq!(script.call::<ops::Multi>(&mut client, &MultiRequest::default()).unwrap().results.len(), 0);
+    let bad = || MultiRequest { ops: vec![MultiOp::Create(create("/a", 9))].into() };
     assert_eq!(script.call::<ops::Multi>(&mut client, &bad()), Err(ErrorCode::MARSHALLING_ERROR));
     assert!(!client.closed);
     let mut old = Script::new(Profile::V3_8);
@@ -124,7 +132,7 @@ fn before_3_8_2_create2_loses_its_stat() {
     for (profile, op) in [(Profile::V3_8_0, OpCode::CREATE), (Profile::V3_8, OpCode::CREATE2)] {
         let mut script = Script::new(profile);
         let mut client = script.client();
-        let request = MultiRequest { ops: vec![MultiOp::Create2(create("/a", 0))] };
+        let request = MultiRequest { ops: vec![MultiOp::Create2(create("/a", 0))].into() };
         let reply = encode_to_bytes(&script.call::<ops::Multi>(&mut client, &request).unwrap());
         assert_eq!(reply[..4], op.0.to_be_bytes());
     }
@@ -137,15 +145,15 @@ fn batched_reads_fail_one_by_one_and_watch_nothing() {
     script.create(&mut client, "/a", 0).unwrap();
     let read = |path: &'static str| GetDataRequest { path: path.into(), watch: true };
     let ops = vec![ReadOp::GetData(read("/a")), ReadOp::GetData(read("/b")), ReadOp::GetChildren(read("/"))];
-    let reply = script.call::<ops::MultiRead>(&mut client, &MultiReadRequest { ops }).unwrap();
+    let reply = script.call::<ops::MultiRead>(&mut client, &MultiReadRequest { ops: ops.into() }).unwrap();
     let [MultiResult::GetData(data), MultiResult::Error(ErrorCode::NO_NODE), MultiResult::GetChildren(names)] =
-        &reply.results[..]
+        &reply.results.to_vec()[..]
     else {
         panic!("{reply:?}")
     };
     assert_eq!(
-        (data.data.clone(), &names[..]),
-        (Some(Bytes::from_static(b"x")), &["a", "zookeeper"].map(String::from)[..])
+        (data.data.clone(), names.to_strings()),
+        (Some(Bytes::from_static(b"x")), ["a", "zookeeper"].map(String::from).to_vec())
     );
     script.delete(&mut client, "/a").unwrap();
     assert_eq!(plain(&script.seen(&mut client)), [""; 0]);

@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use zk_proto::{
     OpCode, SessionId, Zxid,
     frame::REPLY_HEADER_LEN,
-    jute::{Decode, Encode, Reader, decode_from},
+    jute::{Decode, Encode, List, Reader, Text, decode_from},
     multi::{MultiResponse, MultiResult},
     records::{
         ConnectResponse, GetChildren2Response, GetChildrenResponse, GetEphemeralsResponse, RequestHeader,
@@ -50,21 +50,38 @@ fn sorted(op: Option<OpCode>, frame: &Bytes) -> Bytes {
         out.freeze()
     }
     match op {
-        Some(OpCode::GET_CHILDREN) => again(frame, |reply: &mut GetChildrenResponse| reply.children.sort()),
-        Some(OpCode::GET_CHILDREN2) => again(frame, |reply: &mut GetChildren2Response| reply.children.sort()),
-        Some(OpCode::GET_EPHEMERALS) => again(frame, |reply: &mut GetEphemeralsResponse| reply.paths.sort()),
+        Some(OpCode::GET_CHILDREN) => {
+            again(frame, |reply: &mut GetChildrenResponse| reply.children = by_name(&reply.children))
+        }
+        Some(OpCode::GET_CHILDREN2) => {
+            again(frame, |reply: &mut GetChildren2Response| reply.children = by_name(&reply.children))
+        }
+        Some(OpCode::GET_EPHEMERALS) => {
+            again(frame, |reply: &mut GetEphemeralsResponse| reply.paths = by_name(&reply.paths))
+        }
         Some(OpCode::WHO_AM_I) => again(frame, |reply: &mut WhoAmIResponse| {
-            reply.identities.sort_by(|one, other| one.scheme.cmp(&other.scheme));
+            let mut identities = reply.identities.to_vec();
+            identities.sort_by(|one, other| one.scheme.cmp(&other.scheme));
+            reply.identities = identities.into();
         }),
         Some(OpCode::MULTI_READ) => again(frame, |reply: &mut MultiResponse| {
-            for result in &mut reply.results {
-                if let MultiResult::GetChildren(names) = result {
-                    names.sort();
+            let sorted = reply.results.iter().map(|result| {
+                if let MultiResult::GetChildren(names) = &result {
+                    MultiResult::GetChildren(by_name(names))
+                } else {
+                    result
                 }
-            }
+            });
+            reply.results = sorted.collect();
         }),
         _ => frame.clone(),
     }
+}
+
+fn by_name(names: &List<'_, Text>) -> List<'static, Text> {
+    let mut names = names.to_strings();
+    names.sort();
+    List::of_texts(names)
 }
 
 fn unhex(hex: &str) -> Bytes {

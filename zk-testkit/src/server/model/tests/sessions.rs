@@ -124,16 +124,18 @@ fn auth_and_sasl_do_not_keep_a_session_alive() {
     let mut script = Script::new(Profile::V3_9);
     let mut client = script.client();
     script.now = Duration::from_millis(2400);
-    let packet = zk_proto::records::AuthPacket { auth_type: 0, scheme: "digest".into(), auth: Secret(b"bob:secret") };
+    let packet =
+        zk_proto::records::AuthPacket { auth_type: 0, scheme: "digest".into(), auth: Some(Secret(b"bob:secret")) };
     script.call::<ops::Auth>(&mut client, &packet).unwrap();
     assert_eq!(client.zxid, Zxid(0));
     let who = script.model.poll_timeout();
     assert_eq!(who, Some(Duration::from_millis(2500)));
     let reply = script.call::<ops::WhoAmI>(&mut client, &Empty {}).unwrap();
-    let users: Vec<_> = reply.identities.iter().map(|id| (id.scheme.as_str(), id.user.as_str())).collect();
+    let identities = reply.identities.to_vec();
+    let users: Vec<_> = identities.iter().map(|id| (id.scheme.as_str(), id.user.as_str())).collect();
     assert_eq!(users, [("ip", "127.0.0.1"), ("digest", "bob")]);
     assert_eq!(script.model.poll_timeout(), Some(Duration::from_millis(4500)));
-    let bad = zk_proto::records::AuthPacket { auth_type: 0, scheme: "x".into(), auth: Secret(b"") };
+    let bad = zk_proto::records::AuthPacket { auth_type: 0, scheme: "x".into(), auth: Some(Secret(b"")) };
     assert_eq!(script.call::<ops::Auth>(&mut client, &bad).map(|_| ()), Err(ErrorCode::AUTH_FAILED));
     assert!(client.closed);
 }

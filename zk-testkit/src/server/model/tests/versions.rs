@@ -81,5 +81,8 @@ fn words_are_answered_before_a_handshake() {
     );
     assert!(ask(b"mntr").contains("zk_watch_count\t1\n"));
     assert!(ask(b"cons").starts_with(" /127.0.0.1:4711[1](queued=0,recved="));
-    assert_eq!(ask(b"nope"), "");
+    let sessions = |word| ask(word).matches(",sid=").count();
+    assert_eq!((sessions(b"cons"), sessions(b"stat")), (1, 0), "stat is brief, and the asker has no session");
+    assert!(ask(b"wchp").starts_with("/a\n\t0x") && ask(b"wchc").ends_with("\n\t/a\n\n"));
+    assert_eq!((ask(b"conf").as_str(), ask(b"nope").as_str()), ("", ""), "words that are not answered");
 }

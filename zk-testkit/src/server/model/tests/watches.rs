@@ -1,7 +1,9 @@
 //! Watches: protocol.md sections 4.3, 4.4 and 4.6.
 
 use zk_proto::{
-    Acl, ErrorCode, Permissions, WatchMode, Zxid, ops,
+    Acl, ErrorCode, Permissions, WatchMode, Zxid,
+    jute::List,
+    ops,
     records::{AddWatchRequest, SetAclRequest, SetWatches2Request, SetWatchesRequest, WatchesRequest},
     watch::WatcherType,
 };
@@ -230,11 +232,11 @@ fn set_watches_tells_what_was_missed_and_arms_the_rest() {
     let mut watcher = script.client();
     let request = SetWatches2Request {
         relative_zxid,
-        data: ["/same", "/set", "/gone", "/again", "/kids"].map(Into::into).into(),
-        exist: ["/there", "/nowhere"].map(Into::into).into(),
-        child: ["/same", "/gone", "/again", "/kids"].map(Into::into).into(),
-        persistent: ["/set"].map(Into::into).into(),
-        recursive: ["/kids"].map(Into::into).into(),
+        data: List::of_texts(["/same", "/set", "/gone", "/again", "/kids"]),
+        exist: List::of_texts(["/there", "/nowhere"]),
+        child: List::of_texts(["/same", "/gone", "/again", "/kids"]),
+        persistent: List::of_texts(["/set"]),
+        recursive: List::of_texts(["/kids"]),
     };
     script.call::<ops::SetWatches2>(&mut watcher, &request).unwrap();
     let missed = [
@@ -268,9 +270,9 @@ fn set_watches_from_zero_fires_for_all_that_exists() {
     script.create(&mut client, "/a", 0).unwrap();
     let request = SetWatchesRequest {
         relative_zxid: Zxid(0),
-        data: vec!["/a".into()],
-        exist: Vec::new(),
-        child: vec!["/a".into()],
+        data: List::of_texts(["/a"]),
+        exist: List::default(),
+        child: List::of_texts(["/a"]),
     };
     script.call::<ops::SetWatches>(&mut client, &request).unwrap();
     assert_eq!(plain(&script.seen(&mut client)), ["DATA_CHANGED /a", "CHILDREN_CHANGED /a"]);

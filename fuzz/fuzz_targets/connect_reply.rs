@@ -1,4 +1,0 @@
-//! `cargo fuzz run --sanitizer none connect_reply`; what it does is in `src/lib.rs`.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| zk_fuzz::connect_reply(data));
