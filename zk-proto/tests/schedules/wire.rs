@@ -81,7 +81,7 @@ pub(crate) struct Wire {
     skip: usize,
     skipped: usize,
     /// How often the unfinished frame was a sign of life.
-    progress: usize,
+    progress: [usize; 2],
     /// Requests without an answer, and identities.
     pub(crate) sent: VecDeque<(i32, What)>,
     pub(crate) auths: VecDeque<usize>,
@@ -154,12 +154,13 @@ impl Wire {
     /// A frame that is not finished may be a sign of life too.
     fn life(&mut self, life: Life) -> Life {
         if life == Life::Frame {
-            self.progress = 0;
+            self.progress = [0; 2];
         }
         let unfinished = if self.skip > 0 { self.skipped } else { self.buf.len() };
-        let progress = (unfinished + LIFE_SLACK) / LIFE_BYTES;
-        if progress > self.progress {
-            self.progress = progress;
+        let progress = [unfinished, unfinished + LIFE_SLACK].map(|bytes| bytes / LIFE_BYTES);
+        let is_more = progress.iter().zip(self.progress).any(|(now, before)| *now > before);
+        self.progress = progress;
+        if is_more {
             return life.max(Life::Part);
         }
         life
