@@ -306,6 +306,14 @@ impl Rules {
         Ok(())
     }
 
+    /// Watches were set again with an event: then the znode must be another than the one that the client knows.
+    pub(crate) fn rearmed_loudly(&self, list: usize, path: usize, node: Node) -> Held {
+        let armed = self.armed[path][list];
+        let is_phantom = self.watches[path][list] && node.exists && node == armed;
+        hold!("E3", !is_phantom, "an event of path {path} for list {list}, and nothing changed: {node:?}");
+        Ok(())
+    }
+
     pub(crate) fn watched_paths(&self) -> usize {
         self.watches.iter().filter(|lists| lists.contains(&true)).count()
     }

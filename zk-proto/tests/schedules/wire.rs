@@ -1,6 +1,6 @@
 //! What the server's bytes mean, read a second time and independently of the machine: the events that must follow.
 
-use super::chance::print_of;
+use super::{chance::print_of, paths::PATHS};
 use std::collections::VecDeque;
 use zk_proto::{
     OpCode,
@@ -233,7 +233,9 @@ fn event(body: &[u8], zxid: i64) -> Option<Meaning> {
     let kind = i32_at(body, 0)?;
     let len = usize::try_from(i32_at(body, 8)?).ok()?;
     let path = body.get(12..12 + len)?;
-    Some(Meaning::Watch { kind, zxid, path: usize::from(path.get(1)?.wrapping_sub(b'0')) })
+    // Paths that are none of ours only come in oddities.
+    let index = path.get(1).map(|byte| usize::from(byte.wrapping_sub(b'0'))).filter(|index| *index < PATHS);
+    Some(Meaning::Watch { kind, zxid, path: index.unwrap_or(usize::MAX) })
 }
 
 /// The client's frames as a reader of a trace wants them.

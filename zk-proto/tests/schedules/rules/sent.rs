@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        calls::{ticket_of, watch_lists},
+        calls::{PERSISTENT, ticket_of, watch_lists},
         marks::{Mark, Marks},
         paths::Paths,
         plan::password,
@@ -128,15 +128,18 @@ impl Rules {
     fn watches_frame(&mut self, op: OpCode, frame: &[u8], paths: &Paths, marks: &mut Marks) -> Held {
         hold!("W9", self.stage <= Stage::Watches, "watches behind requests");
         self.stage = Stage::Watches;
-        let (mut strange, mut count) = (None, 0);
+        let (mut strange, mut count, mut needs_new_op) = (None, 0, false);
         let relative = watch_lists(op, &frame[8..], |list, path| {
             count += 1;
+            needs_new_op |= list >= PERSISTENT;
             let path = paths.index(path);
             match self.owed.iter().position(|owed| path.is_some_and(|path| *owed == (list, path))) {
                 Some(index) => drop(self.owed.swap_remove(index)),
                 None => strange = Some((list, path)),
             }
         });
+        // Servers before 3.6 do not know setWatches2.
+        hold!("W9", needs_new_op == (op == OpCode::SET_WATCHES2), "{op:?} where the other one is needed");
         hold!("W9", strange.is_none(), "list and path {strange:?} are not to be set");
         let Some(relative) = relative else {
             hold!("W9", false, "a broken frame of watches");
