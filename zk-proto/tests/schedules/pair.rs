@@ -122,7 +122,7 @@ impl<'p> Pair<'p> {
         for _ in 0..self.plan.steps {
             let step = self.plan.step(&mut self.rng);
             // Rare, so it must not slip by.
-            let is_between = self.plan.long_paths && self.rules.rearmed().0 > 1 && self.rng.one_in(3);
+            let is_between = self.plan.long_paths && self.rules.rearmed().0 > 1 && !self.rng.one_in(4);
             self.step(if is_between { Step::CutBetweenRearms } else { step })?;
             if self.client.session.state() == State::Ended && self.rng.one_in(4) {
                 break;

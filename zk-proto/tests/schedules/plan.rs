@@ -210,7 +210,7 @@ impl Plan {
     }
 
     fn any(rng: &mut Rng) -> Self {
-        let long_paths = rng.one_in(100);
+        let long_paths = rng.one_in(50);
         let big = rng.one_in(12);
         let timeout = rng.pick(&[3000, 6000, 6000, 9000]);
         let servers = rng.pick(&[1, 1, 2, 3]);

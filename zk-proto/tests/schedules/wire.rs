@@ -81,7 +81,7 @@ pub(crate) struct Wire {
     skip: usize,
     skipped: usize,
     /// How often the unfinished frame was a sign of life.
-    progress: [usize; 2],
+    progress: [usize; 3],
     /// Requests without an answer, and identities.
     pub(crate) sent: VecDeque<(i32, What)>,
     pub(crate) auths: VecDeque<usize>,
@@ -96,6 +96,8 @@ pub(crate) enum Life {
     /// Something that costs the connection.
     Garbage,
     Part,
+    /// A part, however it is counted.
+    SurePart,
     Frame,
 }
 
@@ -154,16 +156,19 @@ impl Wire {
     /// A frame that is not finished may be a sign of life too.
     fn life(&mut self, life: Life) -> Life {
         if life == Life::Frame {
-            self.progress = [0; 2];
+            self.progress = [0; 3];
         }
         let unfinished = if self.skip > 0 { self.skipped } else { self.buf.len() };
-        let progress = [unfinished, unfinished + LIFE_SLACK].map(|bytes| bytes / LIFE_BYTES);
-        let is_more = progress.iter().zip(self.progress).any(|(now, before)| *now > before);
+        let counts = [unfinished.saturating_sub(LIFE_SLACK), unfinished, unfinished + LIFE_SLACK];
+        let progress = counts.map(|bytes| bytes / LIFE_BYTES);
+        let is_more = |way: usize| progress[way] > self.progress[way];
+        let part = match [is_more(0), is_more(1), is_more(2)] {
+            [true, ..] => Life::SurePart,
+            [false, false, false] => Life::None,
+            _ => Life::Part,
+        };
         self.progress = progress;
-        if is_more {
-            return life.max(Life::Part);
-        }
-        life
+        life.max(part)
     }
 
     /// What the next frame means, and its length.

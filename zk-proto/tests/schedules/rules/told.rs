@@ -66,7 +66,7 @@ impl Rules {
         let is_end = !self.renew && self.held.is_some_and(|held| held != id);
         if !is_end {
             (self.is_up, self.timeout) = (true, timeout);
-            (self.frame_at, self.life_at) = (now, now);
+            (self.sure_at, self.life_at) = (now, now);
             self.stage = Stage::Auth;
             self.auths_first = self.identities.len();
             let watches = &self.watches;
