@@ -161,11 +161,15 @@ impl Wire {
             self.progress = [0; 3];
         }
         let unfinished = if self.skip > 0 { self.skipped } else { self.buf.len() };
+        if self.is_dead {
+            // What is behind garbage is not read.
+            return life;
+        }
         let counts = [unfinished.saturating_sub(LIFE_SLACK), unfinished, unfinished + LIFE_SLACK];
         let progress = counts.map(|bytes| bytes / LIFE_BYTES);
         let is_more = |way: usize| progress[way] > self.progress[way];
         let part = match [is_more(0), is_more(1), is_more(2)] {
-            [true, ..] => Life::SurePart,
+            [true, true, true] => Life::SurePart,
             [false, false, false] => Life::None,
             _ => Life::Part,
         };

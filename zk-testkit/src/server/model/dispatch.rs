@@ -10,8 +10,8 @@ use zk_proto::{
     multi::MultiRequest,
     records::{
         AuthPacket, Create2Response, CreateContainerRequest, CreateRequest, CreateResponse, CreateTtlRequest, Empty,
-        PathRequest, PathVersionRequest, ReconfigRequest, SaslRequest, SaslResponse,
-        SetAclRequest, SetDataRequest, StatResponse, SyncRequest, SyncResponse,
+        PathRequest, PathVersionRequest, ReconfigRequest, SaslRequest, SaslResponse, SetAclRequest, SetDataRequest,
+        StatResponse, SyncRequest, SyncResponse,
     },
     session::xid,
 };
