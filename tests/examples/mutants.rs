@@ -40,7 +40,7 @@ impl Row {
         let checker = self.mutant.checker.name().to_owned();
         match &self.found {
             Ok(Found { place, rule }) => [name, checker, place.clone(), rule.clone()],
-            Err(_) => [name, checker, "survives".into(), "-".into()],
+            Err(_) => [name, checker, "not killed".into(), "-".into()],
         }
     }
 
@@ -125,9 +125,10 @@ fn play(root: &Path, mut mutants: Vec<Mutant>) -> Result<Vec<Row>, String> {
 fn table(rows: &[Row]) -> String {
     let mut text = format!(
         "# Planted bugs, and what found them\n\n\
-         {} bugs, written by `cargo run -p zk-tests --example mutants -- --record`. CI plants them all again and fails when\n\
-         one survives. A number is a seed of `zk-proto/tests/schedules.rs`, the first that finds the bug when seeds are\n\
-         played one by one from 1 on; a name is a test. Rules are those of the schedules (W1 to W13, E5, E6). Who had the bug is in its file.\n\n\
+         {} bugs, each in a file of this folder that says who had it. CI plants them one by one and fails when one is not\n\
+         found by its checker; `cargo run -p zk-tests --example mutants -- --record` does the same and writes this table.\n\n\
+         A number is a seed of `zk-proto/tests/schedules.rs`: the first that finds the bug when seeds are played in their\n\
+         order from 1 on. Rules are W1 to W13 and E3 to E6 of the schedules. A name is a test in `zk-proto/src`.\n\n\
          | mutant | checker | schedule or test | rule | what is wrong |\n|---|---|---|---|---|\n",
         rows.len()
     );

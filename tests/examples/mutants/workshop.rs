@@ -4,9 +4,11 @@
 
 use std::{
     fs,
+    io::Read as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    time::{Duration, Instant},
+    sync::mpsc,
+    time::Duration,
 };
 use zk_tests::mutants::{Checker, Mutant};
 
@@ -18,9 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A mutant may try to eat all memory: in KiB of address space.
 const MEMORY_MAX_KIB: u32 = 4 * 1024 * 1024;
-
-/// How often a running checker is looked at.
-const TURN: Duration = Duration::from_millis(5);
 
 /// How a bug was found.
 pub(crate) struct Found {
@@ -110,25 +109,27 @@ impl Workshop {
         self.run(command.current_dir(self.copy()))
     }
 
-    /// Runs a program to its end, or for as long as patience lasts. Its output goes to a file: a pipe would fill.
+    /// Runs a program to its end, or for as long as patience lasts.
     fn run(&self, command: &mut Command) -> Result<Ended, String> {
-        let path = self.home.join("output.txt");
-        let output = fs::File::create(&path).map_err(|error| error.to_string())?;
-        let child = command.stdin(Stdio::null()).stdout(output).stderr(Stdio::null()).spawn();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = child.map_err(|error| format!("sh: {error}"))?;
-        let start = Instant::now();
-        loop {
-            if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
-                let output = fs::read(&path).map_err(|error| error.to_string())?;
-                let output = String::from_utf8_lossy(&output).into_owned();
-                return Ok(if status.success() { Ended::Passed } else { Ended::Failed(output) });
-            }
-            if start.elapsed() > PATIENCE {
-                child.kill().and_then(|()| child.wait()).map_err(|error| error.to_string())?;
-                return Ok(Ended::Hung);
-            }
-            std::thread::sleep(TURN);
+        let mut pipe = child.stdout.take().ok_or("a program has an output")?;
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut output = Vec::new();
+            let _ = pipe.read_to_end(&mut output); // what came until then is what there is
+            let _ = tell.send(output); // nobody waits any more
+        });
+        let output = told.recv_timeout(PATIENCE);
+        if output.is_err() {
+            child.kill().map_err(|error| error.to_string())?;
         }
+        let status = child.wait().map_err(|error| error.to_string())?;
+        Ok(match output {
+            Err(_) => Ended::Hung,
+            Ok(_) if status.success() => Ended::Passed,
+            Ok(output) => Ended::Failed(String::from_utf8_lossy(&output).into_owned()),
+        })
     }
 
     /// Compiles a checker; the path of its program.
