@@ -92,7 +92,8 @@ fn run() -> Result<bool, String> {
 
 /// Two workshops take mutants from one queue. Mutants of a checker follow each other, so that little is compiled anew.
 fn play(root: &Path, mut mutants: Vec<Mutant>) -> Result<Vec<Row>, String> {
-    mutants.sort_by_key(|mutant| mutant.checker);
+    // Those that hang take longest, so they begin.
+    mutants.sort_by_key(|mutant| (mutant.checker, !mutant.may_hang));
     let mut checkers: Vec<Checker> = mutants.iter().map(|mutant| mutant.checker).collect();
     checkers.dedup();
     let (queue, rows) = (Mutex::new(VecDeque::from(mutants)), Mutex::new(Vec::new()));

@@ -185,7 +185,7 @@ fn schedule(output: &str) -> Result<Found, String> {
 /// The first test that failed; the last one that began, where the process died of it.
 fn test(output: &str) -> Result<Found, String> {
     let tests = || output.lines().filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "));
-    let failed = tests().find(|(_, end)| end.starts_with("FAILED")).or_else(|| tests().last());
+    let failed = tests().find(|(_, end)| end.starts_with("FAILED")).or_else(|| tests().next_back());
     let (name, _) = failed.ok_or_else(|| format!("found, but by no test:\n{output}"))?;
     Ok(Found { place: format!("`{}`", name.trim_end_matches(" - should panic")), rule: "-".into() })
 }
