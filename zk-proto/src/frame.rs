@@ -85,6 +85,12 @@ impl Splitter {
         Self { limit, skip: 0, skipped: 0 }
     }
 
+    /// Whether bytes of an oversize frame are still to come.
+    #[must_use]
+    pub const fn is_skipping(&self) -> bool {
+        self.skip > 0
+    }
+
     /// How much of a frame that is not finished has arrived.
     #[must_use]
     pub fn unfinished(&self, inbox: &BytesMut) -> usize {

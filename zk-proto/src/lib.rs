@@ -15,6 +15,7 @@
 //! | [`code`] | error codes, opcodes, event types: open numbers that survive a newer server |
 //! | [`path`] | which paths ZooKeeper accepts, and the chroot |
 //! | [`session`] | the connection-and-session machine of a client |
+//! | [`server`] | the server's side of one connection: greeting, requests, replies, notifications |
 //! | [`words`] | four-letter words: what a server says of itself without a session |
 //!
 //! Who does not know ZooKeeper's protocol begins with the [`guide`].
@@ -52,6 +53,7 @@ pub mod multi;
 pub mod ops;
 pub mod path;
 pub mod records;
+pub mod server;
 pub mod session;
 pub mod watch;
 pub mod words;

@@ -252,7 +252,13 @@ impl<T> Session<T> {
                 inbox.clear();
                 return;
             }
-            match self.splitter.next_frame(inbox) {
+            let was_skipping = self.splitter.is_skipping();
+            let next = self.splitter.next_frame(inbox);
+            if was_skipping && !self.splitter.is_skipping() {
+                // The end of a frame that is thrown away is as good as any other's.
+                self.timers.hear(now);
+            }
+            match next {
                 Ok(Some(frame)) => self.handle_frame(now, frame),
                 Ok(None) => {
                     self.timers.hear_part(now, self.splitter.unfinished(inbox));

@@ -1,13 +1,12 @@
 //! Scripts against the session machine, in virtual time and without a server.
 //!
-//! [`script`] is the language they are written in; [`random`] lets a model server, a seeded link and the
-//! machine play thousands of schedules and checks the rules after every step.
+//! [`script`] is the language they are written in. Millions of random schedules against a model of servers are
+//! played by `tests/schedules.rs`, on the public API alone.
 
 mod chunking;
 mod ending;
 mod expiry;
 mod greeting;
-mod random;
 mod rearming;
 mod replies;
 mod script;

@@ -31,7 +31,7 @@ pub(super) struct Timers {
     pub(super) sent: Duration,
     /// When an unanswered greeting is given up.
     pub(super) greeting_until: Duration,
-    /// Bytes of the unfinished frame when `heard` was last moved for progress.
+    /// How often `heard` was moved for the unfinished frame.
     pub(super) progress: usize,
 }
 
@@ -59,15 +59,13 @@ impl Timers {
         self.progress = 0;
     }
 
-    /// `len` bytes of a frame that is not finished are there.
+    /// `len` bytes of a frame that is not finished are there. Every full [`PROGRESS_BYTES_MIN`] counts once, so that
+    /// it does not matter in which pieces they came.
     pub(super) fn hear_part(&mut self, now: Duration, len: usize) {
-        if len < self.progress {
-            // A frame that was thrown away ended, and these bytes belong to the next one.
-            self.hear(now);
-        }
-        if len >= self.progress + PROGRESS_BYTES_MIN {
+        let progress = len / PROGRESS_BYTES_MIN;
+        if progress > self.progress {
             self.heard = now;
-            self.progress = len;
+            self.progress = progress;
         }
     }
 }

@@ -181,7 +181,7 @@ impl Model {
     /// Sends bytes that are no answer to anything: an event that did not happen, half a frame, garbage.
     pub fn send(&mut self, conn: ConnId, bytes: &[u8]) {
         if let Some(conn) = self.conns.get_mut(&conn) {
-            conn.put(bytes);
+            conn.say().transmit_raw(bytes);
         }
         self.list(conn);
     }

@@ -1,7 +1,11 @@
 //! Pings, dead peers, and what counts as a sign of life. T is six seconds.
 
 use super::script::{ID, Script, T, accept_frame, config, framed, reply_frame, secs};
-use crate::{ErrorCode, SessionConfig, records::Empty, session::xid};
+use crate::{
+    ErrorCode, SessionConfig,
+    records::Empty,
+    session::{State, xid},
+};
 use core::time::Duration;
 
 const TICK: Duration = Duration::from_millis(1);
@@ -116,6 +120,57 @@ fn progress_counts_anew_behind_a_reply_over_the_limit() {
         }
     }
     assert_eq!(s.events(), ["over: 200000 bytes are over the limit of 100000 bytes", "big: ok"]);
+}
+
+/// When a peer that sends `parts` of a reply of `total` bytes is found dead, if they come in pieces of `len` bytes.
+fn dead_at(total: usize, parts: &[usize], len: usize) -> Duration {
+    let mut s = Script::up_with(SessionConfig { reply_len_max: 9_000, ..config() });
+    s.call("a");
+    let mut reply = reply_frame(1, 5, ErrorCode::OK, &Empty {}).split_off(4);
+    reply.resize(total - 4, 0);
+    let mut reply = framed(&reply);
+    for part in parts {
+        reply.split_to(*part).chunks(len).for_each(|piece| s.receive(piece));
+        s.pass(T / 4);
+    }
+    while s.session.state() == State::Up {
+        s.now = s.session.poll_timeout().unwrap();
+        s.session.handle_timeout(s.now);
+    }
+    s.now
+}
+
+/// Found by the schedules: 5,000 and then 3,300 bytes were one sign of life or two, and the end of a frame that is
+/// thrown away was one or none.
+#[test]
+fn pieces_make_no_difference_to_what_is_a_sign_of_life() {
+    let all: [(usize, &[usize], Duration); 4] = [
+        (9_000, &[5_000, 3_300], T / 4),
+        (9_000, &[5_000, 3_300, 700], T / 2),
+        (9_400, &[9_300, 50, 50], T / 2),
+        (60_000, &[5_000, 3_300, 100], T / 4),
+    ];
+    for (total, parts, heard) in all {
+        for len in [usize::MAX, 1, 7, 4_090, 4_099] {
+            assert_eq!(dead_at(total, parts, len), heard + T * 2 / 3, "{parts:?} of {total} in pieces of {len}");
+        }
+    }
+}
+
+/// Half a long reply was there when the connection broke; the next server's first bytes are no progress of it.
+#[test]
+fn the_start_of_a_greeting_does_not_put_off_the_expiry() {
+    let mut s = Script::<&str>::up();
+    s.call("a");
+    s.receive(&[0, 1, 0, 0]);
+    s.receive(&[0; 5_000]);
+    s.session.handle_closed();
+    s.pass(T);
+    s.dial();
+    s.receive(&accept_frame(ID, 6000)[..10]);
+    s.events();
+    s.pass(T / 3);
+    assert_eq!(s.events(), ["not taken Silent", "expired 0x7"]);
 }
 
 #[test]

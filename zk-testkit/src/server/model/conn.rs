@@ -4,8 +4,11 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::{BufMut, BytesMut};
-use zk_proto::{ErrorCode, OpCode, SessionId, Zxid, frame::REPLY_HEADER_LEN, jute::Encode, records::ReplyHeader};
+use bytes::BytesMut;
+use zk_proto::{
+    OpCode, SessionId,
+    server::{Config, Connection},
+};
 
 use super::acl::{self, Identities};
 
@@ -54,7 +57,7 @@ pub(super) struct Conn {
     pub(super) sent: u64,
     pub(super) last_op: OpCode,
     pub(super) last_xid: i32,
-    outbox: BytesMut,
+    wire: Connection,
     close: Option<Close>,
     /// Whether it waits to be named by `poll_ready`.
     pub(super) listed: bool,
@@ -72,7 +75,7 @@ impl Conn {
             sent: 0,
             last_op: OpCode::NOTIFICATION,
             last_xid: 0,
-            outbox: BytesMut::new(),
+            wire: Connection::new(Config::default()),
             close: None,
             listed: false,
         }
@@ -85,45 +88,22 @@ impl Conn {
         }
     }
 
-    /// Queues bytes as they are; nothing follows the end.
-    pub(super) fn put(&mut self, bytes: &[u8]) {
-        if self.close.is_none() {
-            self.sent += 1;
-            self.outbox.put_slice(bytes);
-        }
+    /// The wire, to be read from.
+    pub(super) const fn wire(&mut self) -> &mut Connection {
+        &mut self.wire
     }
 
-    /// Queues a frame without a header: an answer to a ConnectRequest.
-    pub(super) fn put_record(&mut self, record: &impl Encode) {
-        if self.close.is_none() {
-            self.sent += 1;
-            put_len(&mut self.outbox, record.encoded_len());
-            record.encode(&mut self.outbox);
-        }
-    }
-
-    /// Queues a reply; an error has no body.
-    pub(super) fn put_reply<T: Encode>(&mut self, xid: i32, zxid: Zxid, result: &Result<T, ErrorCode>) {
-        if self.close.is_none() {
-            self.sent += 1;
-            put_reply(&mut self.outbox, xid, zxid, result);
-        }
-    }
-
-    /// Queues an error that has a body all the same.
-    pub(super) fn put_refusal(&mut self, header: ReplyHeader, body: &impl Encode) {
-        if self.close.is_none() {
-            self.sent += 1;
-            put_len(&mut self.outbox, header.encoded_len() + body.encoded_len());
-            header.encode(&mut self.outbox);
-            body.encode(&mut self.outbox);
-        }
+    /// The wire, to say one thing to; nothing follows the end.
+    pub(super) fn say(&mut self) -> &mut Connection {
+        self.sent += u64::from(self.close.is_none());
+        &mut self.wire
     }
 
     pub(super) fn hang_up(&mut self, how: Close) {
         self.phase = Phase::Over;
+        self.wire.close();
         if how == Close::Abort {
-            self.outbox.clear();
+            self.wire.poll_transmit();
             self.close = Some(Close::Abort);
         }
         self.close = self.close.or(Some(how));
@@ -134,24 +114,6 @@ impl Conn {
     }
 
     pub(super) fn take_output(&mut self) -> Output {
-        Output { bytes: self.outbox.split(), close: self.close }
+        Output { bytes: self.wire.poll_transmit().unwrap_or_default(), close: self.close }
     }
-}
-
-/// A notification, a reply, or whatever else has a reply's header, as a whole frame.
-pub(super) fn put_reply<T: Encode>(out: &mut BytesMut, xid: i32, zxid: Zxid, result: &Result<T, ErrorCode>) {
-    let (err, body_len) = match result {
-        Ok(body) => (ErrorCode::OK, body.encoded_len()),
-        Err(code) => (*code, 0),
-    };
-    out.reserve(4 + REPLY_HEADER_LEN + body_len);
-    put_len(out, REPLY_HEADER_LEN + body_len);
-    ReplyHeader { xid, zxid, err }.encode(out);
-    if let Ok(body) = result {
-        body.encode(out);
-    }
-}
-
-fn put_len(out: &mut BytesMut, len: usize) {
-    out.put_u32(u32::try_from(len).unwrap_or(u32::MAX));
 }

@@ -4,22 +4,20 @@
 
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use zk_proto::{
-    ErrorCode, SessionId, Zxid,
-    frame::{PREFIX_LEN, REQUEST_LEN_MAX},
-    jute::{Tail, decode_from},
-    records::{ConnectRequest, ConnectResponse, Empty, SecretBytes},
+    SessionId, Zxid,
+    jute::Reader,
+    server::{Accepted, Greeting, Incoming},
+    words::FourLetterWord,
 };
 
 use super::{
     Close, ConnId, Model,
     conn::{Conn, Phase},
-    sessions::{self, PASSWORD_LEN},
+    dispatch::Call,
+    sessions,
 };
-
-/// A request's header: xid and opcode. A shorter frame is the end of a connection.
-const REQUEST_HEADER_LEN: usize = 8;
 
 /// What a server does with the next ConnectRequest, instead of what it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,83 +37,60 @@ pub enum ConnectAnswer {
 impl Model {
     /// Bytes have arrived on a connection; what is left in `inbox` belongs to a frame that is not whole yet.
     pub fn handle_bytes(&mut self, now: Duration, id: ConnId, inbox: &mut BytesMut) {
-        loop {
-            let phase = self.conns.get(&id).map_or(Phase::Over, |conn| conn.phase);
-            if phase == Phase::Over {
-                inbox.clear();
-                return;
-            }
-            let Some(prefix) = inbox.first_chunk::<PREFIX_LEN>().copied() else { return };
-            if phase == Phase::Fresh
-                && let Some(answer) = self.four_letters(now, prefix)
-            {
-                if let Some(conn) = self.conns.get_mut(&id) {
-                    conn.put(answer.as_bytes());
+        while let Some(conn) = self.conns.get_mut(&id)
+            && let Some(incoming) = conn.wire().poll_request(inbox)
+        {
+            let phase = conn.phase;
+            conn.received += u64::from(matches!(incoming, Incoming::Connect(_) | Incoming::Request { .. }));
+            match (incoming, phase) {
+                (Incoming::Word(word), _) => self.handle_word(now, id, word),
+                (Incoming::Connect(greeting), _) => self.handle_connect(now, id, &greeting),
+                (Incoming::Request { xid, op, body }, Phase::Up(session)) => {
+                    self.handle_request(Call { now, conn: id, session, xid, op, body: Reader::new(&body) });
                 }
-                self.hang_up(id, Close::Gently);
-                return;
-            }
-            let shortest = if phase == Phase::Fresh { 0 } else { REQUEST_HEADER_LEN };
-            let len = usize::try_from(i32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
-            if !(shortest..=REQUEST_LEN_MAX).contains(&len) {
-                self.hang_up(id, Close::Gently);
-                return;
-            }
-            if inbox.len() < PREFIX_LEN + len {
-                return;
-            }
-            inbox.advance(PREFIX_LEN);
-            let frame = inbox.split_to(len).freeze();
-            if let Some(conn) = self.conns.get_mut(&id) {
-                conn.received += 1;
-            }
-            match phase {
-                Phase::Fresh => self.handle_connect(now, id, &frame),
-                Phase::Up(session) => self.handle_request(now, id, session, &frame),
-                Phase::Over => {}
+                (Incoming::Request { .. } | Incoming::Closed(_), _) => self.hang_up(id, Close::Gently),
             }
         }
     }
 
-    fn handle_connect(&mut self, now: Duration, id: ConnId, frame: &Bytes) {
-        let Ok(request) = decode_from::<ConnectRequest<'_>>(frame) else {
-            self.hang_up(id, Close::Gently);
-            return;
-        };
+    fn handle_word(&mut self, now: Duration, id: ConnId, word: FourLetterWord) {
+        let answer = self.four_letters(now, word);
+        if let (Some(answer), Some(conn)) = (answer, self.conns.get_mut(&id)) {
+            conn.say().answer_word(answer.as_bytes());
+        }
+        self.hang_up(id, Close::Gently);
+    }
+
+    fn handle_connect(&mut self, now: Duration, id: ConnId, request: &Greeting) {
         if let Some(answer) = self.connect_answers.pop_front() {
-            self.answer_by_script(now, id, &request, answer);
+            self.answer_by_script(now, id, request, answer);
             return;
         }
-        if self.read_only && request.read_only.0 != Some(true) || request.last_zxid_seen > self.zxid {
+        if self.read_only && !request.read_only || request.last_zxid_seen > self.zxid {
             self.hang_up(id, Close::Gently);
             return;
         }
-        let granted = if request.session_id == SessionId::NONE {
-            Some(self.new_session(now, id, &request))
+        let granted = if request.id == SessionId::NONE {
+            Some(self.new_session(now, id, request))
         } else {
-            self.resume_session(now, id, &request)
+            self.resume_session(now, id, request)
         };
-        self.answer_connect(id, &request, granted);
+        self.answer_connect(id, granted);
     }
 
     /// A session of its own costs a transaction, but not where no transactions are.
-    fn new_session(&mut self, now: Duration, id: ConnId, request: &ConnectRequest<'_>) -> (SessionId, Duration) {
+    fn new_session(&mut self, now: Duration, id: ConnId, request: &Greeting) -> (SessionId, Duration) {
         if !self.read_only {
             self.next_zxid();
         }
-        self.sessions.open(now, request.timeout_ms, id)
+        self.sessions.open(now, request.timeout, id)
     }
 
-    fn resume_session(
-        &mut self,
-        now: Duration,
-        id: ConnId,
-        request: &ConnectRequest<'_>,
-    ) -> Option<(SessionId, Duration)> {
-        let session = request.session_id;
+    fn resume_session(&mut self, now: Duration, id: ConnId, request: &Greeting) -> Option<(SessionId, Duration)> {
+        let session = request.id;
         let member = |conn: &Conn| conn.member;
         let before = self.sessions.get(session).and_then(|session| session.conn);
-        let is_proven = request.password.is_some_and(|password| password.0 == sessions::password(session));
+        let is_proven = request.password.as_ref().is_some_and(|password| password.0 == sessions::password(session)[..]);
         if let Some(before) = before {
             // on its own server the old connection goes before the password is looked at
             let same_member = self.conns.get(&before).map(member) == self.conns.get(&id).map(member);
@@ -126,51 +101,40 @@ impl Model {
         if !is_proven {
             return None;
         }
-        self.sessions.resume(now, session, request.timeout_ms, id).map(|timeout| (session, timeout))
+        self.sessions.resume(now, session, request.timeout, id).map(|timeout| (session, timeout))
     }
 
     /// `None`: the session is gone.
-    fn answer_connect(&mut self, id: ConnId, request: &ConnectRequest<'_>, granted: Option<(SessionId, Duration)>) {
-        let read_only = Tail(request.read_only.0.map(|_| self.read_only));
-        let (session, timeout, password) = match granted {
-            Some((session, timeout)) => (session, timeout, sessions::password(session)),
-            None => (SessionId::NONE, Duration::ZERO, [0; PASSWORD_LEN]),
-        };
-        let response = ConnectResponse {
-            protocol_version: 0,
-            timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
-            session_id: session,
-            password: Some(SecretBytes(Bytes::copy_from_slice(&password))),
-            read_only,
-        };
+    fn answer_connect(&mut self, id: ConnId, granted: Option<(SessionId, Duration)>) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        conn.put_record(&response);
-        if granted.is_some() {
-            conn.phase = Phase::Up(session);
-            self.list(id);
-        } else {
-            self.hang_up(id, Close::Gently);
-        }
+        let Some((session, timeout)) = granted else {
+            conn.say().refuse_expired();
+            return self.hang_up(id, Close::Gently);
+        };
+        let (password, read_only) = (sessions::password(session), self.read_only);
+        conn.say().accept(&Accepted { id: session, timeout, password, read_only });
+        conn.phase = Phase::Up(session);
+        self.list(id);
     }
 
-    fn answer_by_script(&mut self, now: Duration, id: ConnId, request: &ConnectRequest<'_>, answer: ConnectAnswer) {
+    fn answer_by_script(&mut self, now: Duration, id: ConnId, request: &Greeting, answer: ConnectAnswer) {
         match answer {
             ConnectAnswer::Close => self.hang_up(id, Close::Gently),
             ConnectAnswer::AnotherId => {
                 let granted = self.new_session(now, id, request);
-                self.answer_connect(id, request, Some(granted));
+                self.answer_connect(id, Some(granted));
             }
-            ConnectAnswer::Expired => self.answer_connect(id, request, None),
+            ConnectAnswer::Expired => self.answer_connect(id, None),
             ConnectAnswer::ReadOnlyRefusal => {
                 let zxid = self.zxid;
                 if let Some(conn) = self.conns.get_mut(&id) {
-                    conn.put_reply::<Empty>(0, zxid, &Err(ErrorCode::NOT_READ_ONLY));
+                    conn.say().refuse_read_only(zxid);
                 }
                 self.list(id);
             }
             ConnectAnswer::Bytes(bytes) => {
                 if let Some(conn) = self.conns.get_mut(&id) {
-                    conn.put(&bytes);
+                    conn.say().transmit_raw(&bytes);
                 }
                 self.list(id);
             }

@@ -4,15 +4,14 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use bytes::Bytes;
 use zk_proto::{
     DecodeError, ErrorCode, OpCode, SessionId, Zxid,
     jute::{Decode, Encode, Fault, Reader},
     multi::MultiRequest,
     records::{
         AuthPacket, Create2Response, CreateContainerRequest, CreateRequest, CreateResponse, CreateTtlRequest, Empty,
-        PathRequest, PathVersionRequest, ReconfigRequest, ReplyHeader, RequestHeader, SaslRequest, SaslResponse,
-        SetAclRequest, SetDataRequest, StatResponse, SyncRequest, SyncResponse,
+        PathRequest, PathVersionRequest, ReconfigRequest, SaslRequest, SaslResponse, SetAclRequest, SetDataRequest,
+        StatResponse, SyncRequest, SyncResponse,
     },
     session::xid,
 };
@@ -37,7 +36,7 @@ pub(super) struct Call<'f> {
     pub(super) session: SessionId,
     pub(super) xid: i32,
     pub(super) op: OpCode,
-    body: Reader<'f>,
+    pub(super) body: Reader<'f>,
 }
 
 impl<'f> Call<'f> {
@@ -60,16 +59,10 @@ impl<'f> Call<'f> {
 }
 
 impl Model {
-    pub(super) fn handle_request(&mut self, now: Duration, conn: ConnId, session: SessionId, frame: &Bytes) {
-        let mut body = Reader::new(frame);
-        let Ok(header) = RequestHeader::decode(&mut body) else {
-            self.hang_up(conn, Close::Gently);
-            return;
-        };
-        let call = Call { now, conn, session, xid: header.xid, op: header.op, body };
+    pub(super) fn handle_request(&mut self, call: Call<'_>) {
         self.note(&call);
         if !matches!(call.op, OpCode::AUTH | OpCode::SASL) {
-            self.sessions.touch(now, session);
+            self.sessions.touch(call.now, call.session);
         }
         if let Some(code) = self.scripted_refusal(call.op) {
             self.refuse(&call, code);
@@ -217,14 +210,14 @@ impl Model {
     pub(super) fn reply_with_body(&mut self, call: &Call<'_>, code: ErrorCode, body: &impl Encode) {
         let zxid = self.zxid;
         if let Some(conn) = self.conns.get_mut(&call.conn) {
-            conn.put_refusal(ReplyHeader { xid: call.xid, zxid, err: code }, body);
+            conn.say().reply_with_body(call.xid, zxid, code, body);
             self.list(call.conn);
         }
     }
 
     fn put_reply<T: Encode>(&mut self, id: ConnId, xid: i32, zxid: Zxid, result: &Result<T, ErrorCode>) {
         if let Some(conn) = self.conns.get_mut(&id) {
-            conn.put_reply(xid, zxid, result);
+            conn.say().reply(xid, zxid, result.as_ref().map_err(|code| *code));
             self.list(id);
         }
     }

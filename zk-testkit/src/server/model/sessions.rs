@@ -48,8 +48,7 @@ impl Sessions {
     }
 
     /// What a server makes of the timeout that a client wants.
-    fn negotiated(&self, wanted_ms: i32) -> Duration {
-        let wanted = Duration::from_millis(u64::try_from(wanted_ms).unwrap_or(0));
+    fn negotiated(&self, wanted: Duration) -> Duration {
         wanted.clamp(self.bounds.0, self.bounds.1.max(self.bounds.0))
     }
 
@@ -61,18 +60,18 @@ impl Sessions {
     }
 
     /// A new session.
-    pub(super) fn open(&mut self, now: Duration, wanted_ms: i32, conn: ConnId) -> (SessionId, Duration) {
+    pub(super) fn open(&mut self, now: Duration, wanted: Duration, conn: ConnId) -> (SessionId, Duration) {
         let id = SessionId(self.next);
         self.next = self.next.wrapping_add(1);
-        let timeout = self.negotiated(wanted_ms);
+        let timeout = self.negotiated(wanted);
         let deadline = self.bucket(now + timeout);
         self.live.insert(id, Session { timeout, deadline, conn: Some(conn) });
         (id, timeout)
     }
 
     /// Goes on with a session on another connection: its timeout is negotiated again. `None`: it is not there.
-    pub(super) fn resume(&mut self, now: Duration, id: SessionId, wanted_ms: i32, conn: ConnId) -> Option<Duration> {
-        let timeout = self.negotiated(wanted_ms);
+    pub(super) fn resume(&mut self, now: Duration, id: SessionId, wanted: Duration, conn: ConnId) -> Option<Duration> {
+        let timeout = self.negotiated(wanted);
         let deadline = self.bucket(now + timeout);
         let session = self.live.get_mut(&id)?;
         *session = Session { timeout, deadline, conn: Some(conn) };
@@ -151,10 +150,10 @@ mod tests {
     #[test]
     fn timeouts_are_clamped_and_deadlines_rounded_up() {
         let mut sessions = Sessions::new(TICK, (TICK * 2, TICK * 20), 7);
-        let (id, timeout) = sessions.open(Duration::from_millis(1), -5, ConnId(1));
+        let (id, timeout) = sessions.open(Duration::from_millis(1), Duration::ZERO, ConnId(1));
         assert_eq!((id, timeout), (SessionId(7), TICK * 2));
         assert_eq!(sessions.next_deadline(), Some(Duration::from_millis(1500)));
-        assert_eq!(sessions.resume(Duration::ZERO, id, i32::MAX, ConnId(2)), Some(TICK * 20));
+        assert_eq!(sessions.resume(Duration::ZERO, id, Duration::MAX, ConnId(2)), Some(TICK * 20));
         assert_eq!(sessions.next_deadline(), Some(Duration::from_millis(10_500)));
         assert!(sessions.due(Duration::from_millis(10_499)).is_empty());
         assert_eq!(sessions.due(Duration::from_millis(10_500)), [id]);

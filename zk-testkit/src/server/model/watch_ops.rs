@@ -8,7 +8,7 @@ use zk_proto::{
     records::{AddWatchResponse, Empty, SetWatches2Request, SetWatchesRequest, Str},
 };
 
-use super::{Model, dispatch::Call, watches::Side, writes::event_frame};
+use super::{Model, dispatch::Call, watches::Side, writes::watched_event};
 
 /// One list of setWatches.
 type Paths<'a> = List<'a, Text>;
@@ -89,7 +89,7 @@ impl Model {
             None => self.watches.add(&self.config.profile, side, path, call.conn),
             Some(event) => {
                 if let Some(conn) = self.conns.get_mut(&call.conn) {
-                    conn.put(&event_frame(Zxid::NONE, event, path));
+                    conn.say().notify(&watched_event(Zxid::NONE, event, path));
                 }
             }
         }

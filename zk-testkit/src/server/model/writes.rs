@@ -4,14 +4,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::BytesMut;
-use zk_proto::{
-    Acl, ErrorCode, EventType, Permissions, Zxid, jute::Text, records::WatcherEvent, session::xid, watch::KeeperState,
-};
+use zk_proto::{Acl, EventType, Permissions, WatchedEvent, Zxid, jute::Text, watch::KeeperState};
 
 use super::{
     ConnId, Model, acl,
-    conn::put_reply,
     tree::{self, Kind},
     txn::{Author, Change, Txn},
     watches::Side,
@@ -86,22 +82,19 @@ impl Model {
             return;
         }
         let zxid = if self.config.profile.event_zxid() { zxid } else { Zxid::NONE };
-        let frame = event_frame(zxid, event, path);
+        let event = watched_event(zxid, event, path);
         for id in conns {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             let hidden = self.config.profile.read_filter && !acl::allows(acl, Permissions::READ, &conn.identities);
             if !hidden {
-                conn.put(&frame);
+                conn.say().notify(&event);
                 self.list(*id);
             }
         }
     }
 }
 
-/// A notification as a whole frame.
-pub(super) fn event_frame(zxid: Zxid, event_type: EventType, path: &str) -> BytesMut {
-    let event = WatcherEvent { event_type, state: KeeperState::SYNC_CONNECTED, path: Text::from(path) };
-    let mut frame = BytesMut::new();
-    put_reply(&mut frame, xid::NOTIFICATION, zxid, &Ok::<_, ErrorCode>(event));
-    frame
+/// What a connection is told.
+pub(super) fn watched_event(zxid: Zxid, event_type: EventType, path: &str) -> WatchedEvent {
+    WatchedEvent { event_type, state: KeeperState::SYNC_CONNECTED, path: Text::from(path), zxid }
 }
