@@ -1,0 +1,62 @@
+//! Scenes that hang on time: several requests in one write.
+
+use crate::annotate;
+use crate::book::Step;
+use crate::client::{Done, Seen, Stage};
+use crate::value::{args, open};
+
+/// How often a scene may be tried until it turns out as wanted.
+const TRIES: usize = 200;
+/// Requests in one write, so that some of them wait in the server.
+const CROWD: usize = 200;
+
+/// A request behind the end of the session.
+pub(crate) fn behind_the_end(stage: &Stage<'_>) -> Done {
+    for _ in 0..TRIES {
+        let mut client = stage.session()?;
+        let end = client.request("closeSession", &[]);
+        let behind = client.request("create", &args!["/behind", "", open(), 1]);
+        client.send_together(&[&end, &behind])?;
+        let Seen::Frame(first) = client.receive_reply()? else { continue };
+        let Seen::Frame(second) = client.receive_reply()? else { continue };
+        if err(&second) != -112 {
+            return Err(format!("behind the end: {}", err(&second)).into());
+        }
+        let steps = vec![
+            Step::Frame("request", annotate::request(&end)),
+            Step::Frame("request", annotate::request(&behind)),
+            Step::Frame("reply", annotate::reply(-11, &first)),
+            Step::Frame("refused", annotate::reply(1, &second)),
+        ];
+        let why = "A request sent behind the end, before the reply to it came: SESSION_EXPIRED, or nothing at all.";
+        stage.keep("closeSession", "request behind the end", why, steps);
+        return Ok(());
+    }
+    Err("behind the end: never answered".into())
+}
+
+/// On a server that throws away what waits too long, 3.7 and later.
+pub(crate) fn throttled(stage: &Stage<'_>) -> Done {
+    let mut client = stage.session()?;
+    let requests: Vec<Vec<u8>> =
+        (0..CROWD).map(|_| client.request("create", &args!["/crowd-", "", open(), 3])).collect();
+    client.send_together(&requests.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+    for request in &requests {
+        let Seen::Frame(reply) = client.receive_reply()? else { return Err("throttled: no answer".into()) };
+        if err(&reply) == -127 {
+            let own = requests.iter().find(|own| own[..4] == reply[..4]).unwrap_or(request);
+            let steps = vec![
+                Step::Frame("request", annotate::request(own)),
+                Step::Frame("refused", annotate::reply(1, &reply)),
+            ];
+            let why = "The request waited longer than `throttledOpWaitTime` (off by default): THROTTLED_OP. It was not done; try later.";
+            stage.keep("create", "throttled", why, steps);
+            return Ok(());
+        }
+    }
+    Err("throttled: everything was done".into())
+}
+
+fn err(frame: &[u8]) -> i32 {
+    frame.get(12..16).and_then(|err| err.try_into().ok()).map_or(0, i32::from_be_bytes)
+}

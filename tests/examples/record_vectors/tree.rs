@@ -1,0 +1,342 @@
+//! Scenes of reading and writing znodes.
+
+use crate::client::{Client, Done, Stage, frame};
+use crate::value::{Value, acl, args, open, request};
+
+/// What is played on a server of any version.
+pub(crate) fn play(stage: &Stage<'_>) -> Done {
+    let mut client = stage.session()?;
+    let c = &mut client;
+    c.must("create", args!["/v", "", open(), 0])?;
+    create(c)?;
+    create2(c)?;
+    delete(c)?;
+    read(c)?;
+    write(c)?;
+    children(c)?;
+    sync(c)?;
+    lists(c)?;
+    malformed(c)?;
+    c.scene(
+        "createContainer",
+        "A container goes by itself some time after its last child went. On the wire its stat is a persistent znode's.",
+    )
+    .ok("createContainer", args!["/v/container", "", open(), 4])?;
+    c.scene("deleteContainer", "Internal: servers clean up with it. A server executes it for every client and every childless znode, without asking the ACL: never send it.")
+        .ok("deleteContainer", args!["/v/container"])?;
+    c.scene(
+        "TTL off",
+        "Without `extendedTypesEnabled` a server does not know znodes with a time to live; the connection stays open.",
+    )
+    .answered(-6, "createTTL", args!["/v/ttl", "", open(), 5, 5000_i64])?;
+    c.must("ping", args![])?;
+    c.scene("closeSession", "The end of a session, with its ephemerals. A header is all of it, both ways.")
+        .then_closed()
+        .ok("closeSession", args![])?;
+    Ok(())
+}
+
+fn create(c: &mut Client<'_>) -> Done {
+    c.scene("create", "A znode: path, data, one ACL entry for everybody, flags for the mode. The reply is the path.")
+        .ok("create", args!["/v/a", "one", open(), 0])?;
+    c.scene("data null", "Null and empty data differ, and stay what they are.")
+        .ok("create", args!["/v/null", Value::Null, open(), 0])?;
+    c.scene("data empty", "Empty data.").ok("create", args!["/v/empty", "", open(), 0])?;
+    c.scene("ephemeral", "A znode that goes with its session.").ok("create", args!["/v/eph", "", open(), 1])?;
+    c.scene("sequential", "The server appends ten digits: how many children the parent has ever had.")
+        .ok("create", args!["/v/n-", "", open(), 2])?;
+    c.scene("ephemeral sequential", "Both.").ok("create", args!["/v/e-", "", open(), 3])?;
+    c.scene(
+        "sequential below a slash",
+        "For a sequential znode the path may end with a slash: the name is the number.",
+    )
+    .ok("create", args!["/v/", "", open(), 2])?;
+    c.scene("container flag", "Flag 4 belongs to createContainer; under create it gives a plain persistent znode.")
+        .ok("create", args!["/v/no-container", "", open(), 4])?;
+    c.scene("exists already", "NODE_EXISTS.").answered(-110, "create", args!["/v/a", "", open(), 0])?;
+    c.scene("no parent", "NO_NODE means the parent here.").answered(
+        -101,
+        "create",
+        args!["/v/none/a", "", open(), 0],
+    )?;
+    c.scene("below an ephemeral", "An ephemeral znode cannot have children.").answered(
+        -108,
+        "create",
+        args!["/v/eph/a", "", open(), 0],
+    )?;
+    c.scene("ACL empty", "Nobody could do anything with it: INVALID_ACL.").answered(
+        -114,
+        "create",
+        args!["/v/b", "", Value::List(Vec::new()), 0],
+    )?;
+    c.scene("ACL null", "As the empty one.").answered(-114, "create", args!["/v/b", "", Value::Null, 0])?;
+    c.scene("flags unknown", "Flags are a number, not bits; this one is no mode.").answered(
+        -8,
+        "create",
+        args!["/v/b", "", open(), 7],
+    )?;
+    c.scene(
+        "TTL flag while TTL is off",
+        "Flag 5 belongs to createTTL; a server without `extendedTypesEnabled` does not know it.",
+    )
+    .answered(-6, "create", args!["/v/b", "", open(), 5])?;
+    c.scene("path invalid", "No component may be `..`.").answered(-8, "create", args!["/v/..", "", open(), 0])?;
+    c.scene("path invalid and no parent", "Nor empty; but the parent `/v/` is looked for first.").answered(
+        -101,
+        "create",
+        args!["/v//b", "", open(), 0],
+    )?;
+    c.scene("path null", "The server fails over it, and says so as for any body that it cannot read.").answered(
+        -5,
+        "create",
+        args![Value::Null, "", open(), 0],
+    )?;
+    c.must("create", args!["/v/locked", "", acl(1, "world", "anyone"), 0])?;
+    c.scene("no permission", "The parent's ACL lacks CREATE.").answered(
+        -102,
+        "create",
+        args!["/v/locked/a", "", open(), 0],
+    )?;
+    Ok(())
+}
+
+fn create2(c: &mut Client<'_>) -> Done {
+    c.scene("create2", "As create, and the reply has the stat too.").ok("create2", args!["/v/c2", "two", open(), 0])?;
+    c.scene("ephemeral", "ephemeralOwner is the session's id; of all other znodes it is 0.")
+        .ok("create2", args!["/v/c2-eph", Value::Null, open(), 1])?;
+    c.scene("sequential", "The path in the reply is the real one.").ok("create2", args!["/v/c2-", "", open(), 2])?;
+    c.scene("exists already", "Refused as create is: a header and nothing behind it.").answered(
+        -110,
+        "create2",
+        args!["/v/c2", "", open(), 0],
+    )?;
+    Ok(())
+}
+
+fn delete(c: &mut Client<'_>) -> Done {
+    c.must("create", args!["/v/del", "", open(), 0])?;
+    c.must("create", args!["/v/full", "", open(), 0])?;
+    c.must("create", args!["/v/full/child", "", open(), 0])?;
+    c.scene("version wrong", "The version must be the znode's, or -1 for any.").answered(
+        -103,
+        "delete",
+        args!["/v/del", 3],
+    )?;
+    c.scene("delete", "The reply is a header.").ok("delete", args!["/v/del", -1])?;
+    c.scene("missing", "NO_NODE.").answered(-101, "delete", args!["/v/del", -1])?;
+    c.scene("has children", "NOT_EMPTY.").answered(-111, "delete", args!["/v/full", -1])?;
+    c.scene("root", "The root and the znodes of ZooKeeper itself cannot be deleted.").answered(
+        -8,
+        "delete",
+        args!["/", -1],
+    )?;
+    Ok(())
+}
+
+fn read(c: &mut Client<'_>) -> Done {
+    c.scene("exists", "The stat of a znode. The last byte of the request asks for a watch.")
+        .ok("exists", args!["/v/a", false])?;
+    c.scene("missing", "The usual way to say no. A watch is left all the same.").answered(
+        -101,
+        "exists",
+        args!["/v/none", false],
+    )?;
+    c.scene("path empty", "The empty path is the root.").ok("exists", args!["", false])?;
+    c.scene("path null", "Not a path.").answered(-5, "exists", args![Value::Null, false])?;
+    c.scene("getData", "Data and stat.").ok("getData", args!["/v/a", false])?;
+    c.scene("data null", "Null is -1 as the length, and dataLength 0.").ok("getData", args!["/v/null", false])?;
+    c.scene("data empty", "Empty is 0 as the length.").ok("getData", args!["/v/empty", false])?;
+    c.scene("missing", "NO_NODE.").answered(-101, "getData", args!["/v/none", false])?;
+    c.scene("path not valid", "Reads do not check paths: this one is merely not there.").answered(
+        -101,
+        "getData",
+        args!["/v//a", false],
+    )?;
+    c.scene("configuration", "A standalone server has the znode of the configuration, but nothing in it.")
+        .ok("getData", args!["/zookeeper/config", false])?;
+    c.must("create", args!["/v/secret", "", acl(16, "world", "anyone"), 0])?;
+    c.scene("no permission", "The ACL lacks READ.").answered(-102, "getData", args!["/v/secret", false])?;
+    c.scene("bool of 2", "A boolean is a byte, and every byte but 0 is true.").raw(0, "getData", {
+        let mut body = request("getData", &args!["/v/a"]);
+        body.push(2);
+        frame(1000, "getData", &body)
+    })?;
+    c.scene("getACL", "The entries, and the stat.").ok("getACL", args!["/v/a"])?;
+    c.must("create", args!["/v/joe", "", acl(1, "digest", "joe:AAAA"), 0])?;
+    c.scene(
+        "masked",
+        "Without ADMIN permission the hash behind the user's name is hidden: `joe:AAAA` becomes `joe:x`.",
+    )
+    .ok("getACL", args!["/v/joe"])
+    .or_else(|_| {
+        // joe may read and we may not: since 3.4.14 getACL needs READ or ADMIN.
+        let both: Value = args![args![1, args!["world", "anyone"]], args![31, args!["digest", "joe:AAAA"]]].into();
+        c.must("create", args!["/v/joe2", "", both, 0])?;
+        c.scene(
+            "masked",
+            "Without ADMIN permission the hash behind the user's name is hidden: `joe:AAAA` becomes `joe:x`.",
+        )
+        .ok("getACL", args!["/v/joe2"])
+    })?;
+    c.scene("missing", "NO_NODE.").answered(-101, "getACL", args!["/v/none"])?;
+    Ok(())
+}
+
+fn write(c: &mut Client<'_>) -> Done {
+    c.scene("setData", "Path, data, and the version that the znode must have, here any. The reply is the new stat.")
+        .ok("setData", args!["/v/a", "two", -1])?;
+    c.scene("data null", "Null is data too.").ok("setData", args!["/v/null", Value::Null, 0])?;
+    c.scene("missing", "NO_NODE.").answered(-101, "setData", args!["/v/none", "", -1])?;
+    c.scene("version wrong", "BAD_VERSION.").answered(-103, "setData", args!["/v/a", "", 9])?;
+    c.scene("version -2", "Only -1 means any version.").answered(-103, "setData", args!["/v/a", "", -2])?;
+    c.scene("no permission", "The ACL lacks WRITE.").answered(-102, "setData", args!["/v/locked", "", -1])?;
+    c.scene("trailing bytes", "What stands behind the record is ignored: records grow at their end.").raw(
+        0,
+        "setData",
+        {
+            let mut body = request("setData", &args!["/v/a", "three", -1]);
+            body.extend([1, 2, 3]);
+            frame(1001, "setData", &body)
+        },
+    )?;
+    c.scene(
+        "setACL",
+        "The version is the aversion, which counts the changes of the ACL. Nothing else in the stat changes.",
+    )
+    .ok("setACL", args!["/v/null", acl(31, "world", "anyone"), 0])?;
+    c.scene("version wrong", "BAD_VERSION.").answered(-103, "setACL", args!["/v/null", open(), 0])?;
+    c.scene("scheme unknown", "INVALID_ACL.").answered(-114, "setACL", args!["/v/null", acl(31, "nobody", "x"), -1])?;
+    c.scene("missing", "NO_NODE.").answered(-101, "setACL", args!["/v/none", open(), -1])?;
+    c.scene("auth without identity", "The scheme `auth` stands for who we are; who has not said so gets INVALID_ACL.")
+        .answered(-114, "setACL", args!["/v/null", acl(31, "auth", ""), -1])?;
+    Ok(())
+}
+
+fn children(c: &mut Client<'_>) -> Done {
+    c.must("create", args!["/v/p", "", open(), 0])?;
+    for name in ["/v/p/one", "/v/p/two", "/v/p/two/deep"] {
+        c.must("create", args![name, "", open(), 0])?;
+    }
+    c.scene("getChildren", "Names, not paths, in no order.").ok("getChildren", args!["/v/p", false])?;
+    c.scene("no children", "An empty list.").ok("getChildren", args!["/v/a", false])?;
+    c.scene("missing", "NO_NODE.").answered(-101, "getChildren", args!["/v/none", false])?;
+    c.scene("getChildren2", "The same with the znode's stat.").ok("getChildren2", args!["/v/p", false])?;
+    c.scene("missing", "NO_NODE.").answered(-101, "getChildren2", args!["/v/none", false])?;
+    c.scene("getAllChildrenNumber", "All descendants, not only children, and not the znode itself.")
+        .ok("getAllChildrenNumber", args!["/v/p"])?;
+    c.scene("missing", "NO_NODE.").answered(-101, "getAllChildrenNumber", args!["/v/none"])?;
+    Ok(())
+}
+
+fn sync(c: &mut Client<'_>) -> Done {
+    c.scene("sync", "The pipeline to the leader is flushed. The reply is the path as it was sent.")
+        .ok("sync", args!["/v/a"])?;
+    c.scene("missing", "The path is not looked up.").ok("sync", args!["/v/none"])?;
+    c.scene("CESU-8", "A character above U+FFFF is sent in 4 bytes of UTF-8 and comes back as two surrogates of 3 bytes each: Java's strings.")
+        .ok("sync", args!["/\u{1F600}"])?;
+    c.scene("path null", "Null is echoed too.").ok("sync", args![Value::Null])?;
+    Ok(())
+}
+
+fn lists(c: &mut Client<'_>) -> Done {
+    c.scene(
+        "getEphemerals",
+        "This session's ephemeral znodes whose path begins with these characters; not a path: `/v/e` matches `/v/eph`.",
+    )
+    .ok("getEphemerals", args!["/v/ep"])?;
+    c.scene("none", "Nothing begins so.").ok("getEphemerals", args!["/w"])?;
+    c.scene("prefix null", "Null, blank and `/` ask for all; this session has three.")
+        .ok("getEphemerals", args![Value::Null])?;
+    c.scene("ping", "Keeps the session alive; its xid is -2, and it has no body.").ok("ping", args![])?;
+    c.scene("other xid", "Whatever the number of the request, the reply's is -2.").raw(
+        0,
+        "ping",
+        frame(55, "ping", &[]),
+    )?;
+    if c.at_least(7) {
+        c.scene("whoAmI", "Everybody is somebody by their address.").ok("whoAmI", args![])?;
+    }
+    Ok(())
+}
+
+fn malformed(c: &mut Client<'_>) -> Done {
+    let mut short = request("getData", &args!["/v/a"]);
+    short.truncate(6);
+    c.scene(
+        "cut body",
+        "The path has 4 bytes and 2 of them are there: MARSHALLING_ERROR, and the connection stays open.",
+    )
+    .raw(-5, "getData", frame(1002, "getData", &short))?;
+    c.must("ping", args![])?;
+    Ok(())
+}
+
+/// What a server does not know, or must not be asked. Each costs a connection.
+pub(crate) fn unknown(stage: &Stage<'_>) -> Done {
+    let why = "An opcode that no server knows: UNIMPLEMENTED with zxid -1. All other requests under way are lost.";
+    stage.session()?.scene("opcode 999", why).then_closed().answered(-6, "unknown", args![])?;
+    let why = "Opcode 0 is the number of events in the source, and no request.";
+    stage.session()?.scene("as a request", why).within("unknown").then_closed().answered(
+        -6,
+        "notification",
+        args![],
+    )?;
+    if !stage.at_least(7) {
+        let why = "Before 3.7 the operation is unknown.";
+        stage.session()?.scene("unknown before 3.7", why).then_closed().answered(-6, "whoAmI", args![])?;
+    }
+    check(stage)
+}
+
+/// A check that stands by itself.
+pub(crate) fn check(stage: &Stage<'_>) -> Done {
+    let mut client = stage.session()?;
+    if ["3.8.6", "3.9.5"].contains(&stage.version.as_str()) {
+        let why = "Belongs into a multi. By itself it is unknown since 3.8.5 and 3.9.3.";
+        client.scene("by itself", why).then_closed().answered(-6, "check", args!["/v", 0])?;
+    } else {
+        let why = "Belongs into a multi. Before 3.8.5 and 3.9.3 a server answers it by itself only when it fails.";
+        client.scene("by itself and failing", why).answered(-101, "check", args!["/none", 0])?;
+        let why = "The same where the check succeeds: no answer, and a client that waits for one hangs.";
+        client.scene("by itself", why).unanswered("check", args!["/", -1])?;
+    }
+    Ok(())
+}
+
+/// What needs `extendedTypesEnabled`.
+pub(crate) fn ttl(stage: &Stage<'_>) -> Done {
+    let mut c = stage.session()?;
+    let ttl = |path: &str, flags: i32, ttl: i64| args![path, "", open(), flags, ttl];
+    c.scene("createTTL", "A znode that goes when it has no children and was not set for so many ms. Its stat does not tell it from others.")
+        .ok("createTTL", ttl("/ttl", 5, 60_000))?;
+    c.scene("sequential", "Flag 6.").ok("createTTL", ttl("/ttl-", 6, 60_000))?;
+    c.scene("TTL flag", "Flag 5 belongs to createTTL.").answered(-8, "create", args!["/t", "", open(), 5])?;
+    c.scene("ttl too long", "At most 2^40 - 1 ms.").answered(-8, "createTTL", ttl("/t", 5, 1 << 40))?;
+    c.scene("ttl 0", "At least 1 ms.").answered(-8, "createTTL", ttl("/t", 5, 0))?;
+    Ok(())
+}
+
+/// What needs `enforceQuota` and 3.7.
+pub(crate) fn quota(stage: &Stage<'_>) -> Done {
+    let mut c = stage.session()?;
+    for (path, data) in [
+        ("/q", ""),
+        ("/zookeeper/quota/q", ""),
+        ("/zookeeper/quota/q/zookeeper_limits", "count=-1,bytes=-1=;byteHardLimit=10;countHardLimit=2"),
+        ("/zookeeper/quota/q/zookeeper_stats", "count=1,bytes=0"),
+    ] {
+        c.must("create", args![path, data, open(), 0])?;
+    }
+    c.scene("over quota", "A hard limit of 10 bytes for the subtree, on a server with `enforceQuota`.").answered(
+        -125,
+        "setData",
+        args!["/q", "more than ten bytes", -1],
+    )?;
+    c.must("create", args!["/q/one", "", open(), 0])?;
+    c.scene("over quota", "A hard limit of 2 znodes for the subtree.").answered(
+        -125,
+        "create",
+        args!["/q/two", "", open(), 0],
+    )?;
+    Ok(())
+}
