@@ -59,7 +59,10 @@ fn main() -> Done {
         recorder.line(&version)?;
     }
     // Takes luck; one version will do.
-    recorder.alone(Version::V3_9.as_str(), "standalone", &[], races::behind_the_end)?;
+    recorder.alone(Version::V3_9.as_str(), "standalone", &[], |stage| {
+        races::behind_the_end(stage)?;
+        races::overtaking(stage)
+    })?;
     // Versions that differ from the newest of their line.
     recorder.alone("3.9.1", "standalone", &[], |stage| {
         greeting::play(stage)?;

@@ -17,7 +17,7 @@ pub(crate) fn play(stage: &Stage<'_>) -> Done {
     c.scene("other xid", "Unlike a ping, an auth packet gets its own number back.").raw(0, "auth", other)?;
     c.scene("ip", "Everybody has their address already: a harmless yes.").ok("auth", args![0, "ip", ""])?;
     if stage.at_least(7) {
-        c.scene("whoAmI", "Everybody is somebody by their address; of a digest only the user's name is told.")
+        c.scene("digest", "Everybody is somebody by their address; of a digest only the user's name is told.")
             .ok("whoAmI", args![])?;
     }
     c.must("create", args!["/auth", "", open(), 0])?;

@@ -126,6 +126,11 @@ impl<'s> Client<'s> {
         }
     }
 
+    /// As [`Stage::keep`].
+    pub(crate) fn keep(&self, file: &str, scene: &str, why: &str, steps: Vec<Step>) {
+        self.stage.keep(file, scene, why, steps);
+    }
+
     /// Takes the session of a greeting's answer.
     pub(crate) fn welcome(&mut self, frame: &[u8]) -> Done {
         self.session = i64::from_be_bytes(frame.get(8..16).ok_or("a short greeting")?.try_into()?);

@@ -3,7 +3,8 @@
 use crate::auth;
 use crate::client::{Done, Stage};
 use crate::greeting::greet;
-use crate::value::{Value, args, open};
+use crate::races;
+use crate::value::{Value, args, item, open};
 
 const NULL: Value = Value::Null;
 
@@ -49,6 +50,7 @@ pub(crate) fn reconfig(stage: &Stage<'_>, follower: usize) -> Done {
         "reconfig",
         args!["server.9=nonsense", NULL, NULL, -1_i64],
     )?;
+    races::reconfig(c)?;
     let strangers = "server.7=127.0.0.1:1:2;127.0.0.1:3,server.8=127.0.0.1:4:5;127.0.0.1:6";
     c.scene("no quorum", "Nobody of the new configuration is connected.").answered(
         -13,
@@ -97,5 +99,7 @@ pub(crate) fn read_only(stage: &Stage<'_>, local: bool) -> Done {
         args!["/no", "", open(), 0],
     )?;
     client.scene("read-only server", "A sync needs a leader.").answered(-119, "sync", args!["/"])?;
+    let why = "A multi is a write, whatever is in it.";
+    client.scene("read-only server", why).answered(-119, "multi", args![item("check", args!["/", -1])])?;
     Ok(())
 }

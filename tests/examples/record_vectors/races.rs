@@ -2,8 +2,8 @@
 
 use crate::annotate;
 use crate::book::Step;
-use crate::client::{Done, Seen, Stage};
-use crate::value::{args, open};
+use crate::client::{Client, Done, Seen, Stage};
+use crate::value::{Value, args, open};
 
 /// How often a scene may be tried until it turns out as wanted.
 const TRIES: usize = 200;
@@ -33,6 +33,53 @@ pub(crate) fn behind_the_end(stage: &Stage<'_>) -> Done {
         return Ok(());
     }
     Err("behind the end: never answered".into())
+}
+
+/// An auth packet behind writes.
+pub(crate) fn overtaking(stage: &Stage<'_>) -> Done {
+    for _ in 0..TRIES {
+        let mut client = stage.session()?;
+        let write = client.request("create", &args!["/overtaken-", "", open(), 3]);
+        let auth = client.request("auth", &args![0, "digest", "bob:secret"]);
+        client.send_together(&[&write, &auth])?;
+        let (Seen::Frame(first), Seen::Frame(second)) = (client.receive_reply()?, client.receive_reply()?) else {
+            return Err("overtaking: no answer".into());
+        };
+        if first[..4] == auth[..4] {
+            let steps = vec![
+                Step::Frame("request", annotate::request(&write)),
+                Step::Frame("request", annotate::request(&auth)),
+                Step::Frame("reply", annotate::reply(100, &first)),
+                Step::Frame("reply", annotate::reply(1, &second)),
+            ];
+            let why = "Replies come in the order of the requests, but for this one: the reply to an auth packet may come before \
+                those to requests that were sent before it. So match by xid.";
+            stage.keep("auth", "overtaking", why, steps);
+            return Ok(());
+        }
+    }
+    Err("overtaking: never".into())
+}
+
+/// Several changes of the configuration at a time, on the leader of an ensemble.
+pub(crate) fn reconfig(client: &mut Client<'_>) -> Done {
+    let nothing = args![Value::Null, Value::Null, Value::Null, -1_i64];
+    for _ in 0..TRIES {
+        let requests: Vec<Vec<u8>> = (0..2).map(|_| client.request("reconfig", &nothing)).collect();
+        client.send_together(&[&requests[0], &requests[1]])?;
+        for request in &requests {
+            let Seen::Frame(reply) = client.receive_reply()? else { return Err("reconfig: no answer".into()) };
+            if err(&reply) == -14 {
+                let steps = vec![
+                    Step::Frame("request", annotate::request(request)),
+                    Step::Frame("refused", annotate::reply(16, &reply)),
+                ];
+                client.keep("reconfig", "in progress", "Another change is under way.", steps);
+                return Ok(());
+            }
+        }
+    }
+    Err("reconfig: never two at a time".into())
 }
 
 /// On a server that throws away what waits too long, 3.7 and later.

@@ -124,6 +124,14 @@ fn check(stage: &Stage<'_>) -> Done {
     w.must("getData", args!["/w/a", true])?;
     w.scene("checkWatches", "Is there such a watch? Types as for removeWatches.")
         .ok("checkWatches", args!["/w/a", 2])?;
+    let mut other = stage.session()?;
+    if stage.at_least(9) {
+        let why = "Another connection's watch does not count.";
+        other.scene("another's watch", why).answered(-121, "checkWatches", args!["/w/a", 2])?;
+    } else {
+        let why = "Before 3.9 another connection's watch on the path counts too.";
+        other.scene("another's watch", why).ok("checkWatches", args!["/w/a", 2])?;
+    }
     w.scene("no watch", "There is none.").answered(-121, "checkWatches", args!["/w/none", 3])?;
     w.scene("type unknown", "No such type.").answered(-5, "checkWatches", args!["/w/a", 6])?;
     Ok(())
