@@ -104,21 +104,21 @@ impl Recorder {
             quorum::reconfig_alone(stage, false)
         })?;
         let extended = [("zookeeper.extendedTypesEnabled", "true"), ("reconfigEnabled", "true")];
-        self.alone(text, "standalone, TTL on", &extended, |stage| {
+        self.alone(text, "standalone with TTL", &extended, |stage| {
             tree::ttl(stage)?;
             multi::ttl(stage)
         })?;
-        self.alone(text, "standalone, reconfig on", &extended, |stage| quorum::reconfig_alone(stage, true))?;
+        self.alone(text, "standalone with reconfig", &extended, |stage| quorum::reconfig_alone(stage, true))?;
         if modern {
-            self.alone(text, "standalone, quotas enforced", &[("zookeeper.enforceQuota", "true")], tree::quota)?;
+            self.alone(text, "standalone with quotas enforced", &[("zookeeper.enforceQuota", "true")], tree::quota)?;
             let enforce = [("zookeeper.enforce.auth.enabled", "true"), ("zookeeper.enforce.auth.schemes", "digest")];
-            self.alone(text, "standalone, auth enforced", &enforce, auth::required)?;
+            self.alone(text, "standalone with auth enforced", &enforce, auth::required)?;
             let throttle = [
                 ("zookeeper.request_throttle_max_requests", "1"),
                 ("zookeeper.request_throttle_stall_time", "50"),
                 ("zookeeper.throttled_op_wait_time", "10"),
             ];
-            self.alone(text, "standalone, throttled", &throttle, races::throttled)?;
+            self.alone(text, "standalone with throttling", &throttle, races::throttled)?;
         }
         self.sasl(text)?;
         self.reconfig(text)?;
@@ -132,9 +132,9 @@ impl Recorder {
         let file = file.display().to_string();
         let provider = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
         let mut settings = vec![("java.security.auth.login.config", &file[..]), ("zookeeper.authProvider.1", provider)];
-        self.alone(version, "standalone, SASL", &settings, auth::sasl)?;
+        self.alone(version, "standalone with SASL", &settings, auth::sasl)?;
         settings.push(("zookeeper.sessionRequireClientSASLAuth", "true"));
-        self.alone(version, "standalone, SASL required", &settings, auth::sasl_required)
+        self.alone(version, "standalone with SASL required", &settings, auth::sasl_required)
     }
 
     /// Plays scenes on a standalone server.
@@ -183,7 +183,7 @@ impl Recorder {
         let ensemble = self.start(version, 3, &[("reconfigEnabled", "true"), auth::SUPER])?;
         let leader = self.runtime.block_on(ensemble.wait_for_leader())?;
         let follower = if leader == 0 { 2 } else { 1 };
-        self.play(&ensemble, leader, "ensemble of 3, reconfig on", |stage| quorum::reconfig(stage, follower))
+        self.play(&ensemble, leader, "ensemble of 3 with reconfig", |stage| quorum::reconfig(stage, follower))
     }
 
     fn read_only(&mut self, version: &str) -> Done {
@@ -195,9 +195,9 @@ impl Recorder {
             return Ok(());
         }
         let mut ensemble = self.start(version, 3, &[mode, ("localSessionsEnabled", "true")])?;
-        self.play(&ensemble, 0, "ensemble of 3, local sessions", quorum::local_session)?;
+        self.play(&ensemble, 0, "ensemble of 3 with local sessions", quorum::local_session)?;
         self.lose_quorum(&mut ensemble)?;
-        self.play(&ensemble, 0, "read-only, local sessions", |stage| quorum::read_only(stage, true))
+        self.play(&ensemble, 0, "read-only with local sessions", |stage| quorum::read_only(stage, true))
     }
 
     /// Ends all servers but the first, and waits until that one is read-only.

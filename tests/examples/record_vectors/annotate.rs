@@ -56,7 +56,11 @@ pub(crate) fn reply(op: i32, frame: &[u8]) -> Annotation {
     annotate(frame, |frame| {
         let err = frame.peek_int(12);
         frame.record("ReplyHeader", "")?;
+        if err != Some(0) && !frame.rest().is_empty() {
+            frame.fit = Fit::Lossy;
+        }
         match op_of(op)?.reply {
+            // An error needs no body, and what stands behind it is to be ignored.
             _ if err != Some(0) && frame.rest().is_empty() => Some(()),
             "multi" => frame.multi_reply(),
             record => frame.record(record, ""),
@@ -145,6 +149,9 @@ impl<'a> Frame<'a> {
         match ty {
             Type::Bool => {
                 let byte = self.take(1)?;
+                if byte > &[1][..] {
+                    self.fit = self.fit.max(Fit::Lossy);
+                }
                 self.say(&[byte], format!("{path} {}", byte != [0]), false);
             }
             Type::Int | Type::Long => {

@@ -13,7 +13,7 @@ pub(crate) fn play(stage: &Stage<'_>) -> Done {
     let c = &mut client;
     c.scene("auth", "The scheme, and what proves the identity in it: `user:password`. The xid is -4. The reply is a header with zxid 0; it may overtake others.")
         .ok("auth", args![0, "digest", "bob:secret"])?;
-    let other = frame(77, "auth", &request("auth", &args![0, "digest", "ann:secret"]));
+    let other = frame(77, "auth", &request("auth", args![0, "digest", "ann:secret"]));
     c.scene("other xid", "Unlike a ping, an auth packet gets its own number back.").raw(0, "auth", other)?;
     c.scene("ip", "Everybody has their address already: a harmless yes.").ok("auth", args![0, "ip", ""])?;
     if stage.at_least(7) {

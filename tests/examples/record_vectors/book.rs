@@ -12,6 +12,8 @@ use crate::schema::OPS;
 
 /// A column of bytes does not get wider for one long string.
 const HEX_WIDTH_MAX: usize = 44;
+/// Columns of a comment.
+const COMMENT_WIDTH: usize = 120;
 
 /// One frame, or what was seen instead of one.
 #[derive(Clone, Debug)]
@@ -71,7 +73,8 @@ impl Book {
         let shape = entry.shape();
         let alike = self.entries.iter_mut().find(|old| same(old) && !old.is_plain() && old.shape() == shape);
         if let Some(old) = alike {
-            old.alike.push(entry.version);
+            let other = if old.setup == entry.setup { String::new() } else { format!(" ({})", entry.setup) };
+            old.alike.push(entry.version + &other);
             return;
         }
         let at = self.entries.iter().rposition(same).map_or(self.entries.len(), |last| last + 1);
@@ -81,8 +84,15 @@ impl Book {
     /// Writes one file for each operation, with what was recorded of it.
     pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
         let mut files: BTreeMap<&str, String> = BTreeMap::new();
-        for entry in &self.entries {
+        let (plain, odd): (Vec<&Entry>, Vec<&Entry>) = self.entries.iter().partition(|entry| entry.is_plain());
+        let mut last = None;
+        for entry in plain.into_iter().chain(odd) {
             let text = files.entry(&entry.file).or_insert_with(|| title(&entry.file));
+            let heading = (&entry.file, &entry.why);
+            let why =
+                if last == Some(heading) { format!("The same from {}.", entry.version) } else { entry.why.clone() };
+            last = Some(heading);
+            comment(&why, text);
             write_entry(entry, text);
         }
         files.iter().try_for_each(|(name, text)| fs::write(folder.join(format!("{name}.hex")), text))
@@ -103,9 +113,9 @@ fn title(file: &str) -> String {
 }
 
 fn write_entry(entry: &Entry, text: &mut String) {
-    let Entry { scene, why, version, setup, alike, .. } = entry;
-    let alike = if alike.is_empty() { String::new() } else { format!("; alike: {}", alike.join(" ")) };
-    let mut out = format!("\n# {why}\n");
+    let Entry { scene, version, setup, alike, .. } = entry;
+    let alike = if alike.is_empty() { String::new() } else { format!("; alike: {}", alike.join(", ")) };
+    let mut out = String::new();
     for (n, step) in entry.steps.iter().enumerate() {
         match step {
             Step::Remark(remark) => _ = writeln!(out, "\n# {remark}"),
@@ -122,6 +132,21 @@ fn write_entry(entry: &Entry, text: &mut String) {
         }
     }
     text.push_str(&out);
+}
+
+/// A comment, in lines of a readable length, behind an empty line.
+fn comment(why: &str, out: &mut String) {
+    let mut column = COMMENT_WIDTH;
+    for word in why.split_whitespace() {
+        let len = word.chars().count() + 1;
+        if column + len > COMMENT_WIDTH {
+            out.push_str("\n#");
+            column = 1;
+        }
+        _ = write!(out, " {word}");
+        column += len;
+    }
+    out.push('\n');
 }
 
 fn write_lines(lines: &[Line], out: &mut String) {

@@ -118,7 +118,7 @@ impl<'s> Client<'s> {
 
     /// Asks for a new session.
     pub(crate) fn greet(&mut self, read_only: bool) -> Done {
-        let wanted = value::encode("ConnectRequest", &args![0, 0, TIMEOUT_MS, 0, vec![0_u8; 16], read_only]);
+        let wanted = value::encode("ConnectRequest", args![0, 0, TIMEOUT_MS, 0, vec![0_u8; 16], read_only]);
         self.send(&wanted)?;
         match self.receive()? {
             Seen::Frame(frame) => self.welcome(&frame),
@@ -179,7 +179,7 @@ impl<'s> Client<'s> {
     }
 
     /// The frame of a request, with the next number.
-    pub(crate) fn request(&mut self, name: &str, values: &[Value]) -> Vec<u8> {
+    pub(crate) fn request(&mut self, name: &str, values: impl AsRef<[Value]>) -> Vec<u8> {
         self.xid += 1;
         let xid = match name {
             "ping" => -2,
@@ -229,7 +229,7 @@ impl<'s> Client<'s> {
 
 /// A request's frame.
 pub(crate) fn frame(xid: i32, name: &str, body: &[u8]) -> Vec<u8> {
-    let mut frame = value::encode("RequestHeader", &args![xid, op(name).code]);
+    let mut frame = value::encode("RequestHeader", args![xid, op(name).code]);
     frame.extend(body);
     frame
 }

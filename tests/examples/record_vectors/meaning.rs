@@ -89,7 +89,7 @@ pub(crate) fn number(record: &str, field: &str, value: i64) -> String {
 pub(crate) fn text(field: &str, bytes: &[u8], is_text: bool) -> String {
     match str::from_utf8(bytes) {
         Ok(text) if field != "passwd" && text.chars().all(|c| !c.is_control() || c == '\n') => format!("{text:?}"),
-        Err(_) if is_text => format!("{} bytes that are not UTF-8", bytes.len()),
+        Err(_) if is_text => format!("{} bytes of CESU-8", bytes.len()),
         _ => format!("{} bytes", bytes.len()),
     }
 }
@@ -98,7 +98,7 @@ pub(crate) fn text(field: &str, bytes: &[u8], is_text: bool) -> String {
 pub(crate) fn is_volatile(field: &str, value: i64) -> bool {
     match field {
         "zxid" | "czxid" | "mzxid" | "pzxid" | "xid" | "relativeZxid" | "lastZxidSeen" | "sessionId"
-        | "ephemeralOwner" => value > 0 || value < -8,
+        | "ephemeralOwner" => !(-8..=0).contains(&value),
         "ctime" | "mtime" | "passwd" | "token" | "curConfigId" => true,
         _ => false,
     }

@@ -115,7 +115,7 @@ fn refused(c: &mut Client<'_>) -> Done {
         "multi",
         args![item("getData", args!["/m/a", false])],
     )?;
-    let mut endless = request("multi", &args![item("delete", args!["/m/none", -1])]);
+    let mut endless = request("multi", args![item("delete", args!["/m/none", -1])]);
     endless.truncate(endless.len() - 9);
     c.scene("no end", "The list does not end: MARSHALLING_ERROR.").raw(-5, "multi", frame(1003, "multi", &endless))?;
     Ok(())

@@ -14,8 +14,8 @@ const CROWD: usize = 200;
 pub(crate) fn behind_the_end(stage: &Stage<'_>) -> Done {
     for _ in 0..TRIES {
         let mut client = stage.session()?;
-        let end = client.request("closeSession", &[]);
-        let behind = client.request("create", &args!["/behind", "", open(), 1]);
+        let end = client.request("closeSession", args![]);
+        let behind = client.request("create", args!["/behind", "", open(), 1]);
         client.send_together(&[&end, &behind])?;
         let Seen::Frame(first) = client.receive_reply()? else { continue };
         let Seen::Frame(second) = client.receive_reply()? else { continue };
@@ -39,8 +39,8 @@ pub(crate) fn behind_the_end(stage: &Stage<'_>) -> Done {
 pub(crate) fn overtaking(stage: &Stage<'_>) -> Done {
     for _ in 0..TRIES {
         let mut client = stage.session()?;
-        let write = client.request("create", &args!["/overtaken-", "", open(), 3]);
-        let auth = client.request("auth", &args![0, "digest", "bob:secret"]);
+        let write = client.request("create", args!["/overtaken-", "", open(), 3]);
+        let auth = client.request("auth", args![0, "digest", "bob:secret"]);
         client.send_together(&[&write, &auth])?;
         let (Seen::Frame(first), Seen::Frame(second)) = (client.receive_reply()?, client.receive_reply()?) else {
             return Err("overtaking: no answer".into());
@@ -86,7 +86,7 @@ pub(crate) fn reconfig(client: &mut Client<'_>) -> Done {
 pub(crate) fn throttled(stage: &Stage<'_>) -> Done {
     let mut client = stage.session()?;
     let requests: Vec<Vec<u8>> =
-        (0..CROWD).map(|_| client.request("create", &args!["/crowd-", "", open(), 3])).collect();
+        (0..CROWD).map(|_| client.request("create", args!["/crowd-", "", open(), 3])).collect();
     client.send_together(&requests.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
     for request in &requests {
         let Seen::Frame(reply) = client.receive_reply()? else { return Err("throttled: no answer".into()) };

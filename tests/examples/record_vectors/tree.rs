@@ -152,7 +152,7 @@ fn exists(c: &mut Client<'_>) -> Done {
     c.scene("path empty", "The empty path is the root.").ok("exists", args!["", false])?;
     c.scene("path null", "Not a path.").answered(-5, "exists", args![Value::Null, false])?;
     c.scene("path with NUL", "Not a path either.").answered(-8, "exists", args!["/v/\0", false])?;
-    let by_number = frame(-77, "exists", &request("exists", &args!["/v/a", false]));
+    let by_number = frame(-77, "exists", &request("exists", args!["/v/a", false]));
     let why = "The server checks no number: 0, negative ones and those in use are echoed. But a client could not tell -1, -2 and \
         -4 from events, pings and auth.";
     c.scene("xid -77", why).raw(0, "exists", by_number)?;
@@ -181,7 +181,7 @@ fn read(c: &mut Client<'_>) -> Done {
         .ok("getData", args!["/zookeeper/config", false])?;
     c.scene("no permission", "The ACL lacks READ.").answered(-102, "getData", args!["/v/secret", false])?;
     c.scene("bool of 2", "A boolean is a byte, and every byte but 0 is true.").raw(0, "getData", {
-        let mut body = request("getData", &args!["/v/a"]);
+        let mut body = request("getData", args!["/v/a"]);
         body.push(2);
         frame(1000, "getData", &body)
     })?;
@@ -206,7 +206,7 @@ fn write(c: &mut Client<'_>) -> Done {
         0,
         "setData",
         {
-            let mut body = request("setData", &args!["/v/a", "three", -1]);
+            let mut body = request("setData", args!["/v/a", "three", -1]);
             body.extend([1, 2, 3]);
             frame(1001, "setData", &body)
         },
@@ -272,7 +272,7 @@ fn lists(c: &mut Client<'_>) -> Done {
 }
 
 fn malformed(c: &mut Client<'_>) -> Done {
-    let mut short = request("getData", &args!["/v/a"]);
+    let mut short = request("getData", args!["/v/a"]);
     short.truncate(6);
     c.scene(
         "cut body",

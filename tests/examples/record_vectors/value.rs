@@ -11,7 +11,6 @@ pub(crate) enum Value {
     Bool(bool),
     Number(i64),
     Bytes(Vec<u8>),
-    /// A vector, or the fields of a record.
     List(Vec<Self>),
 }
 
@@ -73,10 +72,10 @@ pub(crate) fn item(name: &str, values: Vec<Value>) -> Value {
 }
 
 /// The body of a request. Fewer values than fields give a body that ends early.
-pub(crate) fn request(name: &str, values: &[Value]) -> Vec<u8> {
+pub(crate) fn request(name: &str, values: impl AsRef<[Value]>) -> Vec<u8> {
     let record = op(name).request;
     if record == "multi" {
-        return multi(values);
+        return multi(values.as_ref());
     }
     encode(record, values)
 }
@@ -90,7 +89,7 @@ fn multi(items: &[Value]) -> Vec<u8> {
         let Value::List(item) = item else { panic!("an item of a multi is a name and values: {item:?}") };
         let [Value::Bytes(name), Value::List(values)] = &item[..] else { panic!("a name and values: {item:?}") };
         let op = op(str::from_utf8(name).expect("a name"));
-        out.extend(encode("MultiHeader", &args![op.code, false, -1]));
+        out.extend(encode("MultiHeader", args![op.code, false, -1]));
         out.extend(encode(op.request, values));
     }
     out.extend(END);
@@ -98,8 +97,9 @@ fn multi(items: &[Value]) -> Vec<u8> {
 }
 
 /// The bytes of a record, or of its first fields.
-pub(crate) fn encode(record: &str, values: &[Value]) -> Vec<u8> {
-    let fields = fields(record);
+pub(crate) fn encode(record: &str, values: impl AsRef<[Value]>) -> Vec<u8> {
+    let (fields, values) = (fields(record), values.as_ref());
+    // = fields(record);
     assert!(values.len() <= fields.len(), "{record} has {} fields: {values:?}", fields.len());
     let mut out = Vec::new();
     for (Field { ty, .. }, value) in fields.iter().zip(values) {

@@ -157,7 +157,7 @@ fn again(stage: &Stage<'_>, c: &mut Client<'_>) -> Done {
     stage
         .session()?
         .scene("xid -8", "The C client sends it under this number, the Java client under an ordinary one.")
-        .raw(0, "setWatches", frame(-8, "setWatches", &request("setWatches", &empty())))?;
+        .raw(0, "setWatches", frame(-8, "setWatches", &request("setWatches", empty())))?;
     stage.session()?.scene("list null", "An empty list has count 0; null is an error.").answered(
         -5,
         "setWatches",
