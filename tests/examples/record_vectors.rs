@@ -1,7 +1,7 @@
-//! Records the vectors of `tests/tests/vectors` from real servers, which it starts: `cargo run -p zk-tests --example record_vectors`.
+//! Records the vectors of `tests/tests/vectors` from real servers, which it starts.
 //!
-//! It needs Java, and Maven for the first time; it takes a few minutes. Frames are built and read by a schema of its own, so that
-//! the vectors check zk-proto and not the other way round.
+//! `cargo run -p zk-tests --example record_vectors` needs Java, and Maven for the first time; it takes a minute. Frames
+//! are built and read by a schema of its own, so that the vectors check zk-proto and not the other way round.
 //! Must not know zk-proto or zk-client.
 
 #[path = "record_vectors/annotate.rs"]

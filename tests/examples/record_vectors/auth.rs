@@ -11,20 +11,21 @@ const USER: (&str, &str) = ("bob", "secret");
 pub(crate) fn play(stage: &Stage<'_>) -> Done {
     let mut client = stage.session()?;
     let c = &mut client;
-    c.scene("auth", "The scheme, and what proves the identity in it: `user:password`. The xid is -4. The reply is a header with zxid 0; it may overtake others.")
-        .ok("auth", args![0, "digest", "bob:secret"])?;
+    let why = "The scheme, and what proves the identity in it: `user:password`. The xid is -4. The reply is a \
+        header with zxid 0; it may overtake others.";
+    c.scene("auth", why).ok("auth", args![0, "digest", "bob:secret"])?;
     let other = frame(77, "auth", &request("auth", args![0, "digest", "ann:secret"]));
     c.scene("other xid", "Unlike a ping, an auth packet gets its own number back.").raw(0, "auth", other)?;
     c.scene("ip", "Everybody has their address already: a harmless yes.").ok("auth", args![0, "ip", ""])?;
     if stage.at_least(7) {
-        c.scene("digest", "Everybody is somebody by their address; of a digest only the user's name is told.")
-            .ok("whoAmI", args![])?;
+        let why = "Everybody is somebody by their address; of a digest only the user's name is told.";
+        c.scene("digest", why).ok("whoAmI", args![])?;
     }
     c.must("create", args!["/auth", "", open(), 0])?;
-    c.scene("auth expanded", "The scheme `auth` stands for all of the connection's identities.")
-        .ok("setACL", args!["/auth", acl(31, "auth", ""), -1])?;
-    c.scene("digest", "What it was expanded to: the user and a hash, which ADMIN permission shows.")
-        .ok("getACL", args!["/auth"])?;
+    let why = "The scheme `auth` stands for all of the connection's identities.";
+    c.scene("auth expanded", why).ok("setACL", args!["/auth", acl(31, "auth", ""), -1])?;
+    let why = "What it was expanded to: the user and a hash, which ADMIN permission shows.";
+    c.scene("digest", why).ok("getACL", args!["/auth"])?;
     let mut c = stage.session()?;
     c.scene("scheme unknown", "AUTH_FAILED is final.").then_closed().answered(-115, "auth", args![0, "nobody", "x"])?;
     let mut c = stage.session()?;
@@ -46,8 +47,8 @@ pub(crate) fn sasl(stage: &Stage<'_>) -> Done {
         )
         .ok("sasl", args![""])?;
     let answer = answer(&challenge.body()[4..], USER.1)?;
-    c.scene("response", "What proves the password, and what proves that the server knows it too.")
-        .ok("sasl", args![answer])?;
+    let why = "What proves the password, and what proves that the server knows it too.";
+    c.scene("response", why).ok("sasl", args![answer])?;
     if stage.at_least(7) {
         c.scene("sasl", "The identity is the user's name.").ok("whoAmI", args![])?;
     }

@@ -88,9 +88,9 @@ impl Book {
         let mut last = None;
         for entry in plain.into_iter().chain(odd) {
             let text = files.entry(&entry.file).or_insert_with(|| title(&entry.file));
-            let heading = (&entry.file, &entry.why);
+            let heading = (&entry.file, &entry.scene, &entry.why);
             let why =
-                if last == Some(heading) { format!("The same from {}.", entry.version) } else { entry.why.clone() };
+                if last == Some(heading) { format!("The same scene on {}.", entry.version) } else { entry.why.clone() };
             last = Some(heading);
             comment(&why, text);
             write_entry(entry, text);

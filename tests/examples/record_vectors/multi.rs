@@ -25,32 +25,28 @@ fn multi(c: &mut Client<'_>) -> Done {
             item("delete", args!["/m/gone", -1]),
         ]
     };
-    c.scene(
-        "multi",
-        "All or nothing, under one zxid. Each operation stands behind a header with its opcode; a header with \
-        done 1 ends the list. Each result has the operation's own record; delete and check have none.",
-    )
-    .ok("multi", all())?;
+    let why = "All or nothing, under one zxid. Each operation stands behind a header with its opcode; a header with \
+        done 1 ends the list. Each result has the operation's own record; delete and check have none.";
+    c.scene("multi", why).ok("multi", all())?;
     // The same in the file of check, which has no other place to be in.
     c.must("create", args!["/m/gone", "", open(), 0])?;
-    c.scene(
-        "check",
-        "Only inside a multi: the transaction fails unless the znode has this version. Its result is a header.",
-    )
-    .within("check")
-    .ok("multi", args![item("check", args!["/m/a", 1])])?;
-    c.scene("failed", "The version is wrong: the reply's header says OK, the failure is in the result.")
-        .within("check")
-        .ok("multi", args![item("check", args!["/m/a", 9])])?;
-    c.scene("failed", "The header says err 0 all the same. Results before the culprit say 0, the culprit says why, those behind it -2. \
-        Nothing was done.")
-        .ok("multi", args![
+    let why = "Only inside a multi: the transaction fails unless the znode has this version. Its result is a header.";
+    c.scene("check", why).within("check").ok("multi", args![item("check", args!["/m/a", 1])])?;
+    let why = "The version is wrong: the reply's header says OK, the failure is in the result.";
+    c.scene("failed", why).within("check").ok("multi", args![item("check", args!["/m/a", 9])])?;
+    let why = "The header says err 0 all the same. Results before the culprit say 0, the culprit says why, those \
+        behind it -2. Nothing was done.";
+    c.scene("failed", why).ok(
+        "multi",
+        args![
             item("setData", args!["/m/a", "never", -1]),
             item("create", args!["/m/b", Value::Null, open(), 0]),
             item("delete", args!["/m/gone", -1]),
-        ])?;
+        ],
+    )?;
     c.scene("empty", "Allowed: the end, both ways.").ok("multi", args![])?;
-    c.scene("parent and child", "An operation sees what those before it did.").ok(
+    let why = "An operation sees what those before it did.";
+    c.scene("parent and child", why).ok(
         "multi",
         args![item("create", args!["/m/new", "", open(), 0]), item("create", args!["/m/new/child", "", open(), 0]),],
     )?;
@@ -62,7 +58,8 @@ pub(crate) fn create2(c: &mut Client<'_>) -> Done {
     let old = c.is_any_of(&["3.6.4", "3.8.1"]);
     let (create2, container) = if old {
         (
-            "Before 3.7.2 and 3.8.2 a create2 in a multi is answered as a create: type 1, without the stat (ZOOKEEPER-4026).",
+            "Before 3.7.2 and 3.8.2 a create2 in a multi is answered as a create: type 1, without the stat \
+                (ZOOKEEPER-4026).",
             "A container is answered as a create2, type 15; type 19 never comes back.",
         )
     } else {
@@ -81,11 +78,8 @@ pub(crate) fn create2(c: &mut Client<'_>) -> Done {
 pub(crate) fn ttl(stage: &Stage<'_>) -> Done {
     let mut c = stage.session()?;
     let create = item("createTTL", args!["/mt", "", open(), 5, 60_000_i64]);
-    c.scene(
-        "createTTL inside",
-        "A znode with a time to live is answered as a create2, type 15; type 21 never comes back.",
-    )
-    .ok("multi", args![create])?;
+    let why = "A znode with a time to live is answered as a create2, type 15; type 21 never comes back.";
+    c.scene("createTTL inside", why).ok("multi", args![create])?;
     Ok(())
 }
 
@@ -102,19 +96,16 @@ fn bad_flags(c: &mut Client<'_>) -> Done {
     if c.call("multi", bad.clone())?.err == 0 {
         c.scene("flags unknown", "A create with flags that are no mode: the result is -8.").ok("multi", bad)?;
     } else {
-        c.scene("flags unknown", "A create with flags that are no mode: the whole request is refused, with no body.")
-            .answered(-5, "multi", bad)?;
+        let why = "A create with flags that are no mode: the whole request is refused, with no body.";
+        c.scene("flags unknown", why).answered(-5, "multi", bad)?;
     }
     Ok(())
 }
 
 fn refused(c: &mut Client<'_>) -> Done {
     bad_flags(c)?;
-    c.scene("read inside", "A multi holds no reads.").answered(
-        -5,
-        "multi",
-        args![item("getData", args!["/m/a", false])],
-    )?;
+    let why = "A multi holds no reads.";
+    c.scene("read inside", why).answered(-5, "multi", args![item("getData", args!["/m/a", false])])?;
     let mut endless = request("multi", args![item("delete", args!["/m/none", -1])]);
     endless.truncate(endless.len() - 9);
     c.scene("no end", "The list does not end: MARSHALLING_ERROR.").raw(-5, "multi", frame(1003, "multi", &endless))?;
@@ -122,18 +113,16 @@ fn refused(c: &mut Client<'_>) -> Done {
 }
 
 fn reads(c: &mut Client<'_>) -> Done {
-    c.scene(
-        "multiRead",
-        "Several reads at one zxid. There are getData and getChildren; the watch byte must be there and is ignored.",
-    )
-    .ok("multiRead", args![item("getData", args!["/m/a", false]), item("getChildren", args!["/m", false])])?;
-    c.scene("one fails", "Each succeeds or fails by itself.")
+    let why = "Several reads at one zxid. There are getData and getChildren; the watch byte must be there and is \
+        ignored.";
+    c.scene("multiRead", why)
+        .ok("multiRead", args![item("getData", args!["/m/a", false]), item("getChildren", args!["/m", false])])?;
+    let why = "Each succeeds or fails by itself.";
+    c.scene("one fails", why)
         .ok("multiRead", args![item("getData", args!["/m/none", false]), item("getData", args!["/m/a", true])])?;
     c.scene("empty", "Allowed.").ok("multiRead", args![])?;
-    c.scene(
-        "write inside",
-        "Refused as a whole, but with a body behind the error: an empty list of results. Ignore what follows an error.",
-    )
-    .answered(-5, "multiRead", args![item("setData", args!["/m/a", "x", -1])])?;
+    let why = "Refused as a whole, but with a body behind the error: an empty list of results. Ignore what follows \
+        an error.";
+    c.scene("write inside", why).answered(-5, "multiRead", args![item("setData", args!["/m/a", "x", -1])])?;
     Ok(())
 }

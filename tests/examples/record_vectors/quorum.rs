@@ -35,34 +35,26 @@ pub(crate) fn reconfig(stage: &Stage<'_>, follower: usize) -> Done {
     let member =
         config.lines().find(|line| line.contains(&head)).and_then(|line| line.find(&head).map(|at| &line[at..]));
     let member = member.ok_or("the configuration does not name the follower")?;
-    c.scene("reconfig", "A server leaves. The reply is as getData's: the new configuration and its stat.")
-        .ok("reconfig", args![NULL, &follower.to_string()[..], NULL, -1_i64])?;
+    let why = "A server leaves. The reply is as getData's: the new configuration and its stat.";
+    c.scene("reconfig", why).ok("reconfig", args![NULL, &follower.to_string()[..], NULL, -1_i64])?;
     c.scene("joining", "It comes back.").ok("reconfig", args![member, NULL, NULL, -1_i64])?;
-    c.scene("nothing given", "Three times null: a change that changes nothing but the version.")
-        .ok("reconfig", args![NULL, NULL, NULL, -1_i64])?;
-    c.scene("version wrong", "The version must be the configuration's, or -1.").answered(
-        -103,
-        "reconfig",
-        args![NULL, NULL, NULL, 1_i64],
-    )?;
-    c.scene("not readable", "BAD_ARGUMENTS.").answered(
-        -8,
-        "reconfig",
-        args!["server.9=nonsense", NULL, NULL, -1_i64],
-    )?;
+    let why = "Three times null: a change that changes nothing but the version.";
+    c.scene("nothing given", why).ok("reconfig", args![NULL, NULL, NULL, -1_i64])?;
+    let why = "The version must be the configuration's, or -1.";
+    c.scene("version wrong", why).answered(-103, "reconfig", args![NULL, NULL, NULL, 1_i64])?;
+    let why = "BAD_ARGUMENTS.";
+    c.scene("not readable", why).answered(-8, "reconfig", args!["server.9=nonsense", NULL, NULL, -1_i64])?;
     races::reconfig(c)?;
     let strangers = "server.7=127.0.0.1:1:2;127.0.0.1:3,server.8=127.0.0.1:4:5;127.0.0.1:6";
-    c.scene("no quorum", "Nobody of the new configuration is connected.").answered(
-        -13,
-        "reconfig",
-        args![NULL, NULL, strangers, -1_i64],
-    )?;
+    let why = "Nobody of the new configuration is connected.";
+    c.scene("no quorum", why).answered(-13, "reconfig", args![NULL, NULL, strangers, -1_i64])?;
     Ok(())
 }
 
 /// On an ensemble with `localSessionsEnabled` and without their upgrade.
 pub(crate) fn local_session(stage: &Stage<'_>) -> Done {
-    let why = "A local session that may not become a global one (`localSessionsUpgradingEnabled` is off) cannot own an ephemeral znode.";
+    let why = "A local session that may not become a global one (`localSessionsUpgradingEnabled` is off) cannot own \
+        an ephemeral znode.";
     let mut client = stage.session()?;
     client.scene("ephemeral of a local session", why).answered(-120, "create", args!["/eph", "", open(), 1])?;
     Ok(())
@@ -74,7 +66,8 @@ pub(crate) fn read_only(stage: &Stage<'_>, local: bool) -> Done {
     let asked = args![0, 0, 8000, 0, zeros(), true];
     if !local {
         let why = if stage.at_least(7) {
-            "A read-only server since 3.7 without local sessions, the default: 16 bytes as of a reply, and no response. \
+            "A read-only server since 3.7 without local sessions, the default: 16 bytes as of a reply, and no \
+                response. \
              The socket stays open. Close it, and try another server."
         } else {
             "A read-only server, asked by a client that takes one: readOnly is 1."
@@ -87,17 +80,15 @@ pub(crate) fn read_only(stage: &Stage<'_>, local: bool) -> Done {
             return Ok(());
         }
     } else {
-        let why = "A read-only server, asked by a client that takes one: readOnly is 1. Since 3.7 it must have `localSessionsEnabled`.";
+        let why = "A read-only server, asked by a client that takes one: readOnly is 1. Since 3.7 it must have \
+            `localSessionsEnabled`.";
         greet(stage, "read-only", why, asked)?;
     }
     let mut client = stage.dial()?;
     client.greet(true)?;
     client.must("getData", args!["/", false])?;
-    client.scene("read-only server", "NOT_READ_ONLY, and the connection stays open.").answered(
-        -119,
-        "create",
-        args!["/no", "", open(), 0],
-    )?;
+    let why = "NOT_READ_ONLY, and the connection stays open.";
+    client.scene("read-only server", why).answered(-119, "create", args!["/no", "", open(), 0])?;
     client.scene("read-only server", "A sync needs a leader.").answered(-119, "sync", args!["/"])?;
     let why = "A multi is a write, whatever is in it.";
     client.scene("read-only server", why).answered(-119, "multi", args![item("check", args!["/", -1])])?;

@@ -52,8 +52,8 @@ pub(crate) fn overtaking(stage: &Stage<'_>) -> Done {
                 Step::Frame("reply", annotate::reply(100, &first)),
                 Step::Frame("reply", annotate::reply(1, &second)),
             ];
-            let why = "Replies come in the order of the requests, but for this one: the reply to an auth packet may come before \
-                those to requests that were sent before it. So match by xid.";
+            let why = "Replies come in the order of the requests, but for this one: the reply to an auth packet may \
+                come before those to requests that were sent before it. So match by xid.";
             stage.keep("auth", "overtaking", why, steps);
             return Ok(());
         }
@@ -96,7 +96,8 @@ pub(crate) fn throttled(stage: &Stage<'_>) -> Done {
                 Step::Frame("request", annotate::request(own)),
                 Step::Frame("refused", annotate::reply(1, &reply)),
             ];
-            let why = "The request waited longer than `throttledOpWaitTime` (off by default): THROTTLED_OP. It was not done; try later.";
+            let why = "The request waited longer than `throttledOpWaitTime` (off by default): THROTTLED_OP. It was not \
+                done and may be tried later.";
             stage.keep("create", "throttled", why, steps);
             return Ok(());
         }

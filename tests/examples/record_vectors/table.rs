@@ -12,9 +12,9 @@ pub(crate) const LINES: [&str; 3] = ["3.6", "3.8", "3.9"];
 
 const HEAD: &str = "# Operations and their vectors
 
-Written by `cargo run -p zk-tests --example record_vectors`; a hermetic test holds it against the files. The columns of versions say which
-kinds of frames stand in `<name>.hex` from servers of that line; `refused` alone means that servers of the line refuse the operation. Oddities
-are the scenes of the file besides the plain one.
+Written by `cargo run -p zk-tests --example record_vectors`; a hermetic test holds it against the files. The columns of
+versions say which kinds of frames stand in `<name>.hex` from servers of that line: where there is no `reply`, servers of
+the line do not know the operation or never execute it. Oddities are the scenes of the file besides the plain one.
 
 | opcode | name | since | 3.6 | 3.8 | 3.9 | oddities |
 |---|---|---|---|---|---|---|

@@ -18,108 +18,70 @@ pub(crate) fn play(stage: &Stage<'_>) -> Done {
     sync(c)?;
     lists(c)?;
     malformed(c)?;
-    c.scene(
-        "createContainer",
-        "A container goes by itself some time after its last child went. On the wire its stat is a persistent znode's.",
-    )
-    .ok("createContainer", args!["/v/container", "", open(), 4])?;
+    let why = "A container goes by itself some time after its last child went. On the wire its stat is a persistent \
+        znode's.";
+    c.scene("createContainer", why).ok("createContainer", args!["/v/container", "", open(), 4])?;
     let (err, why) = if stage.at_least(9) {
-        let why = "Internal: servers clean up with it. 3.9 executes it for every client and every childless znode, without asking \
-            the ACL: never send it.";
+        let why = "Internal: servers clean up with it. 3.9 executes it for every client and every childless znode, \
+            without asking the ACL: never send it.";
         (0, why)
     } else {
-        (
-            -8,
-            "Internal: servers clean up with it. Before 3.9 they read the path in another place, and refuse what a client sends.",
-        )
+        (-8, "Internal: servers clean up with it. Before 3.9 a client that sends it is refused.")
     };
     c.scene("deleteContainer", why).answered(err, "deleteContainer", args!["/v/container"])?;
-    c.scene(
-        "TTL off",
-        "Without `extendedTypesEnabled` a server does not know znodes with a time to live; the connection stays open.",
-    )
-    .answered(-6, "createTTL", args!["/v/ttl", "", open(), 5, 5000_i64])?;
+    let why = "Without `extendedTypesEnabled` a server does not know znodes with a time to live; the connection \
+        stays open.";
+    c.scene("TTL off", why).answered(-6, "createTTL", args!["/v/ttl", "", open(), 5, 5000_i64])?;
     c.must("ping", args![])?;
-    c.scene("closeSession", "The end of a session, with its ephemerals. A header is all of it, both ways.")
-        .then_closed()
-        .ok("closeSession", args![])?;
+    let why = "The end of a session, with its ephemerals. A header is all of it, both ways.";
+    c.scene("closeSession", why).then_closed().ok("closeSession", args![])?;
     Ok(())
 }
 
 fn create(c: &mut Client<'_>) -> Done {
-    c.scene("create", "A znode: path, data, one ACL entry for everybody, flags for the mode. The reply is the path.")
-        .ok("create", args!["/v/a", "one", open(), 0])?;
-    c.scene("data null", "Null and empty data differ, and stay what they are.")
-        .ok("create", args!["/v/null", Value::Null, open(), 0])?;
+    let why = "A znode: path, data, one ACL entry for everybody, flags for the mode. The reply is the path.";
+    c.scene("create", why).ok("create", args!["/v/a", "one", open(), 0])?;
+    let why = "Null and empty data differ, and stay what they are.";
+    c.scene("data null", why).ok("create", args!["/v/null", Value::Null, open(), 0])?;
     c.scene("data empty", "Empty data.").ok("create", args!["/v/empty", "", open(), 0])?;
     c.scene("ephemeral", "A znode that goes with its session.").ok("create", args!["/v/eph", "", open(), 1])?;
-    c.scene("sequential", "The server appends ten digits: how many children the parent has ever had.")
-        .ok("create", args!["/v/n-", "", open(), 2])?;
+    let why = "The server appends ten digits: how many children the parent has ever had.";
+    c.scene("sequential", why).ok("create", args!["/v/n-", "", open(), 2])?;
     c.scene("ephemeral sequential", "Both.").ok("create", args!["/v/e-", "", open(), 3])?;
-    c.scene(
-        "sequential below a slash",
-        "For a sequential znode the path may end with a slash: the name is the number.",
-    )
-    .ok("create", args!["/v/", "", open(), 2])?;
-    c.scene("container flag", "Flag 4 belongs to createContainer; under create it gives a plain persistent znode.")
-        .ok("create", args!["/v/no-container", "", open(), 4])?;
+    let why = "For a sequential znode the path may end with a slash: the name is the number.";
+    c.scene("sequential below a slash", why).ok("create", args!["/v/", "", open(), 2])?;
+    let why = "Flag 4 belongs to createContainer; under create it gives a plain persistent znode.";
+    c.scene("container flag", why).ok("create", args!["/v/no-container", "", open(), 4])?;
     c.scene("exists already", "NODE_EXISTS.").answered(-110, "create", args!["/v/a", "", open(), 0])?;
-    c.scene("no parent", "NO_NODE means the parent here.").answered(
-        -101,
-        "create",
-        args!["/v/none/a", "", open(), 0],
-    )?;
-    c.scene("below an ephemeral", "An ephemeral znode cannot have children.").answered(
-        -108,
-        "create",
-        args!["/v/eph/a", "", open(), 0],
-    )?;
-    c.scene("ACL empty", "Nobody could do anything with it: INVALID_ACL.").answered(
-        -114,
-        "create",
-        args!["/v/b", "", Value::List(Vec::new()), 0],
-    )?;
+    let why = "NO_NODE means the parent here.";
+    c.scene("no parent", why).answered(-101, "create", args!["/v/none/a", "", open(), 0])?;
+    let why = "An ephemeral znode cannot have children.";
+    c.scene("below an ephemeral", why).answered(-108, "create", args!["/v/eph/a", "", open(), 0])?;
+    let why = "Nobody could do anything with it: INVALID_ACL.";
+    c.scene("ACL empty", why).answered(-114, "create", args!["/v/b", "", Value::List(Vec::new()), 0])?;
     c.scene("ACL null", "As the empty one.").answered(-114, "create", args!["/v/b", "", Value::Null, 0])?;
-    c.scene("flags unknown", "Flags are a number, not bits; this one is no mode.").answered(
-        -8,
-        "create",
-        args!["/v/b", "", open(), 7],
-    )?;
-    c.scene(
-        "TTL flag while TTL is off",
-        "Flag 5 belongs to createTTL; a server without `extendedTypesEnabled` does not know it.",
-    )
-    .answered(-6, "create", args!["/v/b", "", open(), 5])?;
+    let why = "Flags are a number, not bits; this one is no mode.";
+    c.scene("flags unknown", why).answered(-8, "create", args!["/v/b", "", open(), 7])?;
+    let why = "Flag 5 belongs to createTTL; a server without `extendedTypesEnabled` does not know it.";
+    c.scene("TTL flag while TTL is off", why).answered(-6, "create", args!["/v/b", "", open(), 5])?;
     c.scene("path invalid", "No component may be `..`.").answered(-8, "create", args!["/v/..", "", open(), 0])?;
-    c.scene("path invalid and no parent", "Nor empty; but the parent `/v/` is looked for first.").answered(
-        -101,
-        "create",
-        args!["/v//b", "", open(), 0],
-    )?;
-    c.scene("path null", "The server fails over it, and says so as for any body that it cannot read.").answered(
-        -5,
-        "create",
-        args![Value::Null, "", open(), 0],
-    )?;
+    let why = "Nor empty; but the parent `/v/` is looked for first.";
+    c.scene("path invalid and no parent", why).answered(-101, "create", args!["/v//b", "", open(), 0])?;
+    let why = "The server fails over it, and says so as for any body that it cannot read.";
+    c.scene("path null", why).answered(-5, "create", args![Value::Null, "", open(), 0])?;
     c.must("create", args!["/v/locked", "", acl(1, "world", "anyone"), 0])?;
-    c.scene("no permission", "The parent's ACL lacks CREATE.").answered(
-        -102,
-        "create",
-        args!["/v/locked/a", "", open(), 0],
-    )?;
+    let why = "The parent's ACL lacks CREATE.";
+    c.scene("no permission", why).answered(-102, "create", args!["/v/locked/a", "", open(), 0])?;
     Ok(())
 }
 
 fn create2(c: &mut Client<'_>) -> Done {
     c.scene("create2", "As create, and the reply has the stat too.").ok("create2", args!["/v/c2", "two", open(), 0])?;
-    c.scene("ephemeral", "ephemeralOwner is the session's id; of all other znodes it is 0.")
-        .ok("create2", args!["/v/c2-eph", Value::Null, open(), 1])?;
+    let why = "ephemeralOwner is the session's id; of all other znodes it is 0.";
+    c.scene("ephemeral", why).ok("create2", args!["/v/c2-eph", Value::Null, open(), 1])?;
     c.scene("sequential", "The path in the reply is the real one.").ok("create2", args!["/v/c2-", "", open(), 2])?;
-    c.scene("exists already", "Refused as create is: a header and nothing behind it.").answered(
-        -110,
-        "create2",
-        args!["/v/c2", "", open(), 0],
-    )?;
+    let why = "Refused as create is: a header and nothing behind it.";
+    c.scene("exists already", why).answered(-110, "create2", args!["/v/c2", "", open(), 0])?;
     Ok(())
 }
 
@@ -127,19 +89,13 @@ fn delete(c: &mut Client<'_>) -> Done {
     c.must("create", args!["/v/del", "", open(), 0])?;
     c.must("create", args!["/v/full", "", open(), 0])?;
     c.must("create", args!["/v/full/child", "", open(), 0])?;
-    c.scene("version wrong", "The version must be the znode's, or -1 for any.").answered(
-        -103,
-        "delete",
-        args!["/v/del", 3],
-    )?;
+    let why = "The version must be the znode's, or -1 for any.";
+    c.scene("version wrong", why).answered(-103, "delete", args!["/v/del", 3])?;
     c.scene("delete", "The reply is a header.").ok("delete", args!["/v/del", -1])?;
     c.scene("missing", "NO_NODE.").answered(-101, "delete", args!["/v/del", -1])?;
     c.scene("has children", "NOT_EMPTY.").answered(-111, "delete", args!["/v/full", -1])?;
-    c.scene("root", "The root and the znodes of ZooKeeper itself cannot be deleted.").answered(
-        -8,
-        "delete",
-        args!["/", -1],
-    )?;
+    let why = "The root and the znodes of ZooKeeper itself cannot be deleted.";
+    c.scene("root", why).answered(-8, "delete", args!["/", -1])?;
     Ok(())
 }
 
@@ -153,7 +109,8 @@ fn exists(c: &mut Client<'_>) -> Done {
     c.scene("path null", "Not a path.").answered(-5, "exists", args![Value::Null, false])?;
     c.scene("path with NUL", "Not a path either.").answered(-8, "exists", args!["/v/\0", false])?;
     let by_number = frame(-77, "exists", &request("exists", args!["/v/a", false]));
-    let why = "The server checks no number: 0, negative ones and those in use are echoed. But a client could not tell -1, -2 and \
+    let why = "The server checks no number: 0, negative ones and those in use are echoed. But a client could not \
+        tell -1, -2 and \
         -4 from events, pings and auth.";
     c.scene("xid -77", why).raw(0, "exists", by_number)?;
     c.must("create", args!["/v/secret", "", acl(16, "world", "anyone"), 0])?;
@@ -172,13 +129,10 @@ fn read(c: &mut Client<'_>) -> Done {
     c.scene("data null", "Null is -1 as the length, and dataLength 0.").ok("getData", args!["/v/null", false])?;
     c.scene("data empty", "Empty is 0 as the length.").ok("getData", args!["/v/empty", false])?;
     c.scene("missing", "NO_NODE.").answered(-101, "getData", args!["/v/none", false])?;
-    c.scene("path not valid", "Reads do not check paths: this one is merely not there.").answered(
-        -101,
-        "getData",
-        args!["/v//a", false],
-    )?;
-    c.scene("configuration", "A standalone server has the znode of the configuration, but nothing in it.")
-        .ok("getData", args!["/zookeeper/config", false])?;
+    let why = "Reads do not check paths: this one is merely not there.";
+    c.scene("path not valid", why).answered(-101, "getData", args!["/v//a", false])?;
+    let why = "A standalone server has the znode of the configuration, but nothing in it.";
+    c.scene("configuration", why).ok("getData", args!["/zookeeper/config", false])?;
     c.scene("no permission", "The ACL lacks READ.").answered(-102, "getData", args!["/v/secret", false])?;
     c.scene("bool of 2", "A boolean is a byte, and every byte but 0 is true.").raw(0, "getData", {
         let mut body = request("getData", args!["/v/a"]);
@@ -195,8 +149,8 @@ fn read(c: &mut Client<'_>) -> Done {
 }
 
 fn write(c: &mut Client<'_>) -> Done {
-    c.scene("setData", "Path, data, and the version that the znode must have, here any. The reply is the new stat.")
-        .ok("setData", args!["/v/a", "two", -1])?;
+    let why = "Path, data, and the version that the znode must have, here any. The reply is the new stat.";
+    c.scene("setData", why).ok("setData", args!["/v/a", "two", -1])?;
     c.scene("data null", "Null is data too.").ok("setData", args!["/v/null", Value::Null, 0])?;
     c.scene("missing", "NO_NODE.").answered(-101, "setData", args!["/v/none", "", -1])?;
     c.scene("version wrong", "BAD_VERSION.").answered(-103, "setData", args!["/v/a", "", 9])?;
@@ -211,16 +165,13 @@ fn write(c: &mut Client<'_>) -> Done {
             frame(1001, "setData", &body)
         },
     )?;
-    c.scene(
-        "setACL",
-        "The version is the aversion, which counts the changes of the ACL. Nothing else in the stat changes.",
-    )
-    .ok("setACL", args!["/v/null", acl(31, "world", "anyone"), 0])?;
+    let why = "The version is the aversion, which counts the changes of the ACL. Nothing else in the stat changes.";
+    c.scene("setACL", why).ok("setACL", args!["/v/null", acl(31, "world", "anyone"), 0])?;
     c.scene("version wrong", "BAD_VERSION.").answered(-103, "setACL", args!["/v/null", open(), 0])?;
     c.scene("scheme unknown", "INVALID_ACL.").answered(-114, "setACL", args!["/v/null", acl(31, "nobody", "x"), -1])?;
     c.scene("missing", "NO_NODE.").answered(-101, "setACL", args!["/v/none", open(), -1])?;
-    c.scene("auth without identity", "The scheme `auth` stands for who we are; who has not said so gets INVALID_ACL.")
-        .answered(-114, "setACL", args!["/v/null", acl(31, "auth", ""), -1])?;
+    let why = "The scheme `auth` stands for who we are; who has not said so gets INVALID_ACL.";
+    c.scene("auth without identity", why).answered(-114, "setACL", args!["/v/null", acl(31, "auth", ""), -1])?;
     Ok(())
 }
 
@@ -234,37 +185,33 @@ fn children(c: &mut Client<'_>) -> Done {
     c.scene("missing", "NO_NODE.").answered(-101, "getChildren", args!["/v/none", false])?;
     c.scene("getChildren2", "The same with the znode's stat.").ok("getChildren2", args!["/v/p", false])?;
     c.scene("missing", "NO_NODE.").answered(-101, "getChildren2", args!["/v/none", false])?;
-    c.scene("getAllChildrenNumber", "All descendants, not only children, and not the znode itself.")
-        .ok("getAllChildrenNumber", args!["/v/p"])?;
+    let why = "All descendants, not only children, and not the znode itself.";
+    c.scene("getAllChildrenNumber", why).ok("getAllChildrenNumber", args!["/v/p"])?;
     c.scene("missing", "NO_NODE.").answered(-101, "getAllChildrenNumber", args!["/v/none"])?;
     Ok(())
 }
 
 fn sync(c: &mut Client<'_>) -> Done {
-    c.scene("sync", "The pipeline to the leader is flushed. The reply is the path as it was sent.")
-        .ok("sync", args!["/v/a"])?;
+    let why = "The pipeline to the leader is flushed. The reply is the path as it was sent.";
+    c.scene("sync", why).ok("sync", args!["/v/a"])?;
     c.scene("missing", "The path is not looked up.").ok("sync", args!["/v/none"])?;
-    c.scene("CESU-8", "A character above U+FFFF is sent in 4 bytes of UTF-8 and comes back as two surrogates of 3 bytes each: Java's strings.")
-        .ok("sync", args!["/\u{1F600}"])?;
+    let why = "A character above U+FFFF is sent in 4 bytes of UTF-8 and comes back as two surrogates of 3 bytes \
+        each: Java's strings.";
+    c.scene("CESU-8", why).ok("sync", args!["/\u{1F600}"])?;
     c.scene("path null", "Null is echoed too.").ok("sync", args![Value::Null])?;
     Ok(())
 }
 
 fn lists(c: &mut Client<'_>) -> Done {
-    c.scene(
-        "getEphemerals",
-        "This session's ephemeral znodes whose path begins with these characters; not a path: `/v/e` matches `/v/eph`.",
-    )
-    .ok("getEphemerals", args!["/v/ep"])?;
+    let why = "This session's ephemeral znodes whose path begins with these characters; not a path: `/v/e` matches \
+        `/v/eph`.";
+    c.scene("getEphemerals", why).ok("getEphemerals", args!["/v/ep"])?;
     c.scene("none", "Nothing begins so.").ok("getEphemerals", args!["/w"])?;
-    c.scene("prefix null", "Null, blank and `/` ask for all; this session has three.")
-        .ok("getEphemerals", args![Value::Null])?;
+    let why = "Null, blank and `/` ask for all; this session has three.";
+    c.scene("prefix null", why).ok("getEphemerals", args![Value::Null])?;
     c.scene("ping", "Keeps the session alive; its xid is -2, and it has no body.").ok("ping", args![])?;
-    c.scene("other xid", "Whatever the number of the request, the reply's is -2.").raw(
-        0,
-        "ping",
-        frame(55, "ping", &[]),
-    )?;
+    let why = "Whatever the number of the request, the reply's is -2.";
+    c.scene("other xid", why).raw(0, "ping", frame(55, "ping", &[]))?;
     if c.at_least(7) {
         c.scene("whoAmI", "Everybody is somebody by their address.").ok("whoAmI", args![])?;
     }
@@ -274,11 +221,8 @@ fn lists(c: &mut Client<'_>) -> Done {
 fn malformed(c: &mut Client<'_>) -> Done {
     let mut short = request("getData", args!["/v/a"]);
     short.truncate(6);
-    c.scene(
-        "cut body",
-        "The path has 4 bytes and 2 of them are there: MARSHALLING_ERROR, and the connection stays open.",
-    )
-    .raw(-5, "getData", frame(1002, "getData", &short))?;
+    let why = "The path has 4 bytes and 2 of them are there: MARSHALLING_ERROR, and the connection stays open.";
+    c.scene("cut body", why).raw(-5, "getData", frame(1002, "getData", &short))?;
     c.must("ping", args![])?;
     Ok(())
 }
@@ -321,8 +265,9 @@ pub(crate) fn check(stage: &Stage<'_>) -> Done {
 pub(crate) fn ttl(stage: &Stage<'_>) -> Done {
     let mut c = stage.session()?;
     let ttl = |path: &str, flags: i32, ttl: i64| args![path, "", open(), flags, ttl];
-    c.scene("createTTL", "A znode that goes when it has no children and was not set for so many ms. Its stat does not tell it from others.")
-        .ok("createTTL", ttl("/ttl", 5, 60_000))?;
+    let why = "A znode that goes when it has no children and was not set for so many ms. Its stat does not tell it \
+        from others.";
+    c.scene("createTTL", why).ok("createTTL", ttl("/ttl", 5, 60_000))?;
     c.scene("sequential", "Flag 6.").ok("createTTL", ttl("/ttl-", 6, 60_000))?;
     c.scene("TTL flag", "Flag 5 belongs to createTTL.").answered(-8, "create", args!["/t", "", open(), 5])?;
     c.scene("ttl too long", "At most 2^40 - 1 ms.").answered(-8, "createTTL", ttl("/t", 5, 1 << 40))?;
@@ -341,16 +286,10 @@ pub(crate) fn quota(stage: &Stage<'_>) -> Done {
     ] {
         c.must("create", args![path, data, open(), 0])?;
     }
-    c.scene("over quota", "A hard limit of 10 bytes for the subtree, on a server with `enforceQuota`.").answered(
-        -125,
-        "setData",
-        args!["/q", "more than ten bytes", -1],
-    )?;
+    let why = "A hard limit of 10 bytes for the subtree, on a server with `enforceQuota`.";
+    c.scene("over quota", why).answered(-125, "setData", args!["/q", "more than ten bytes", -1])?;
     c.must("create", args!["/q/one", "", open(), 0])?;
-    c.scene("over quota", "A hard limit of 2 znodes for the subtree.").answered(
-        -125,
-        "create",
-        args!["/q/two", "", open(), 0],
-    )?;
+    let why = "A hard limit of 2 znodes for the subtree.";
+    c.scene("over quota", why).answered(-125, "create", args!["/q/two", "", open(), 0])?;
     Ok(())
 }

@@ -99,7 +99,6 @@ fn multi(items: &[Value]) -> Vec<u8> {
 /// The bytes of a record, or of its first fields.
 pub(crate) fn encode(record: &str, values: impl AsRef<[Value]>) -> Vec<u8> {
     let (fields, values) = (fields(record), values.as_ref());
-    // = fields(record);
     assert!(values.len() <= fields.len(), "{record} has {} fields: {values:?}", fields.len());
     let mut out = Vec::new();
     for (Field { ty, .. }, value) in fields.iter().zip(values) {

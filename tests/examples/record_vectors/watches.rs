@@ -21,7 +21,8 @@ fn events(stage: &Stage<'_>, c: &mut Client<'_>) -> Done {
     let mut watcher = stage.session()?;
     let w = &mut watcher;
     let zxid = if stage.at_least(9) {
-        "The data of a watched znode was set. Since 3.9 the header carries the zxid of the transaction (ZOOKEEPER-4655)."
+        "The data of a watched znode was set. Since 3.9 the header carries the zxid of the transaction \
+            (ZOOKEEPER-4655)."
     } else {
         "The data of a watched znode was set. Before 3.9 the header's zxid is -1."
     };
@@ -51,7 +52,8 @@ fn events(stage: &Stage<'_>, c: &mut Client<'_>) -> Done {
     let both = args![item("setData", args!["/w/x", "1", -1]), item("setData", args!["/w/y", "1", -1])];
     c.must("multi", both)?;
     let why = if stage.at_least(9) {
-        "Two events of one transaction share its zxid. So a client that has seen one must not believe it has seen that zxid."
+        "Two events of one transaction share its zxid. So a client that has seen one must not believe it has seen \
+            that zxid."
     } else {
         "Two events of one transaction; without a zxid nobody can tell."
     };
@@ -61,22 +63,18 @@ fn events(stage: &Stage<'_>, c: &mut Client<'_>) -> Done {
 fn add(stage: &Stage<'_>, c: &mut Client<'_>) -> Done {
     let mut watcher = stage.session()?;
     let w = &mut watcher;
-    w.scene("addWatch", "A watch that stays, for the znode and its children, which need not exist. The reply's body is four zero bytes.")
-        .ok("addWatch", args!["/w/many", 0])?;
+    let why = "A watch that stays, for the znode and its children, which need not exist. The reply's body is four \
+        zero bytes.";
+    w.scene("addWatch", why).ok("addWatch", args!["/w/many", 0])?;
     c.must("create", args!["/w/many/child", "", open(), 0])?;
     w.event("persistent", "A persistent watch says that children changed, as a one-shot watch does.", 1)?;
     w.scene("recursive", "Mode 1: the whole subtree.").ok("addWatch", args!["/w/r", 1])?;
     c.must("create", args!["/w/r/child", "", open(), 0])?;
     w.event("recursive", "A recursive watch names the child and never says that children changed.", 1)?;
-    w.scene("mode unknown", "No such mode: MARSHALLING_ERROR, and the connection stays open.").answered(
-        -5,
-        "addWatch",
-        args!["/w/r", 2],
-    )?;
-    w.scene("own change", "The events of one's own change come before its reply.")
-        .within("notification")
-        .with_events()
-        .ok("setData", args!["/w/r/child", "mine", -1])?;
+    let why = "No such mode: MARSHALLING_ERROR, and the connection stays open.";
+    w.scene("mode unknown", why).answered(-5, "addWatch", args!["/w/r", 2])?;
+    let why = "The events of one's own change come before its reply.";
+    w.scene("own change", why).within("notification").with_events().ok("setData", args!["/w/r/child", "mine", -1])?;
     Ok(())
 }
 
@@ -84,13 +82,10 @@ fn remove(stage: &Stage<'_>, c: &mut Client<'_>) -> Done {
     let mut watcher = stage.session()?;
     let w = &mut watcher;
     w.must("getData", args!["/w/a", true])?;
-    w.scene("removeWatches", "Type 2, data: a watch of getData or exists. No event tells of it.")
-        .ok("removeWatches", args!["/w/a", 2])?;
-    w.scene("no watch", "The connection has no such watch; it may just have fired.").answered(
-        -121,
-        "removeWatches",
-        args!["/w/a", 2],
-    )?;
+    let why = "Type 2, data: a watch of getData or exists. No event tells of it.";
+    w.scene("removeWatches", why).ok("removeWatches", args!["/w/a", 2])?;
+    let why = "The connection has no such watch; it may just have fired.";
+    w.scene("no watch", why).answered(-121, "removeWatches", args!["/w/a", 2])?;
     w.must("getChildren", args!["/w/p", true])?;
     w.scene("children", "Type 1: a watch of getChildren.").ok("removeWatches", args!["/w/p", 1])?;
     w.must("getData", args!["/w/x", true])?;
@@ -101,17 +96,14 @@ fn remove(stage: &Stage<'_>, c: &mut Client<'_>) -> Done {
         w.scene("persistent", "Type 4, since 3.9.").ok("removeWatches", args!["/w/y", 4])?;
         w.scene("persistent recursive", "Type 5, since 3.9.").ok("removeWatches", args!["/w/r", 5])?;
         w.must("addWatch", args!["/w/y", 0])?;
-        w.scene("data of a persistent watch", "Since 3.9 a persistent watch is no data watch, and stays whole.")
-            .answered(-121, "removeWatches", args!["/w/y", 2])?;
+        let why = "Since 3.9 a persistent watch is no data watch, and stays whole.";
+        w.scene("data of a persistent watch", why).answered(-121, "removeWatches", args!["/w/y", 2])?;
     } else {
         let why = "Servers before 3.9 do not know types 4 and 5 (ZOOKEEPER-4472).";
         w.scene("persistent", why).answered(-5, "removeWatches", args!["/w/y", 4])?;
         w.scene("persistent recursive", why).answered(-5, "removeWatches", args!["/w/r", 5])?;
-        w.scene(
-            "data of a persistent watch",
-            "Before 3.9 this takes half of a persistent watch away (ZOOKEEPER-4471).",
-        )
-        .ok("removeWatches", args!["/w/y", 2])?;
+        let why = "Before 3.9 this takes half of a persistent watch away (ZOOKEEPER-4471).";
+        w.scene("data of a persistent watch", why).ok("removeWatches", args!["/w/y", 2])?;
         c.must("setData", args!["/w/y", "half", -1])?;
     }
     w.scene("type unknown", "No such type.").answered(-5, "removeWatches", args!["/w/y", 0])?;
@@ -122,8 +114,8 @@ fn check(stage: &Stage<'_>) -> Done {
     let mut watcher = stage.session()?;
     let w = &mut watcher;
     w.must("getData", args!["/w/a", true])?;
-    w.scene("checkWatches", "Is there such a watch? Types as for removeWatches.")
-        .ok("checkWatches", args!["/w/a", 2])?;
+    let why = "Is there such a watch? Types as for removeWatches.";
+    w.scene("checkWatches", why).ok("checkWatches", args!["/w/a", 2])?;
     let mut other = stage.session()?;
     if stage.at_least(9) {
         let why = "Another connection's watch does not count.";
@@ -146,10 +138,12 @@ fn again(stage: &Stage<'_>, c: &mut Client<'_>) -> Done {
     let paths = |paths: &[&str]| -> Value { paths.iter().map(|path| Value::from(*path)).collect::<Vec<_>>().into() };
     let one_shot =
         || args![seen, paths(&["/w/a", "/w/x", "/w/gone"]), paths(&["/w/y", "/w/never"]), paths(&["/w/p", "/w/many"])];
-    let why = "After a reconnect: watches left before, and the last zxid seen. What changed since is told at once, before the reply, \
-        with zxid -1 on every version: the data of /w/a, that /w/gone is not there, that /w/y is, the children of /w/p. The others are armed again.";
+    let why = "After a reconnect: watches left before, and the last zxid seen. What changed since is told at once, \
+        before the reply, with zxid -1 on every version: the data of /w/a, that /w/gone is not there, that /w/y is, \
+        the children of /w/p. The others are armed again.";
     stage.session()?.scene("setWatches", why).with_events().ok("setWatches", one_shot())?;
-    let why = "The same with persistent and recursive watches, for which nothing is ever made up for (ZOOKEEPER-4698).";
+    let why = "The same with persistent and recursive watches, for which nothing is ever made up for \
+        (ZOOKEEPER-4698).";
     let mut all = one_shot();
     all.extend([paths(&["/w/a"]), paths(&["/w"])]);
     stage.session()?.scene("setWatches2", why).with_events().ok("setWatches2", all)?;
@@ -158,7 +152,8 @@ fn again(stage: &Stage<'_>, c: &mut Client<'_>) -> Done {
         .session()?
         .scene("xid -8", "The C client sends it under this number, the Java client under an ordinary one.")
         .raw(0, "setWatches", frame(-8, "setWatches", &request("setWatches", empty())))?;
-    stage.session()?.scene("list null", "An empty list has count 0; null is an error.").answered(
+    let why = "An empty list has count 0; null is an error.";
+    stage.session()?.scene("list null", why).answered(
         -5,
         "setWatches",
         args![seen, Value::Null, paths(&[]), paths(&[])],
