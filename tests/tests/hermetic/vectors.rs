@@ -1,5 +1,7 @@
 //! Frames of real servers and of the Java client, decoded and encoded again; see `tests/vectors/README.md`.
 
+#[path = "vectors/fields.rs"]
+mod fields;
 #[path = "vectors/meaning.rs"]
 mod meaning;
 #[path = "vectors/table.rs"]
@@ -51,6 +53,8 @@ pub(crate) struct Vector {
     op: Option<OpCode>,
     /// Where it stands.
     place: String,
+    /// What the recorder's own schema read in the bytes, a field a line: `path "/a"`.
+    meanings: Vec<String>,
     frame: Bytes,
 }
 
@@ -65,7 +69,9 @@ pub(crate) fn load(name: &str) -> Option<Vec<Vector>> {
         } else {
             let (bytes, meaning) = line.split_once(" | ").unwrap_or_else(|| panic!("{place}: no meaning"));
             assert!(!meaning.trim().is_empty(), "{place}: no meaning");
-            vectors.last_mut().unwrap_or_else(|| panic!("{place}: bytes before the first [kind]")).1.push_str(bytes);
+            let (vector, hex) = vectors.last_mut().unwrap_or_else(|| panic!("{place}: bytes before the first [kind]"));
+            hex.push_str(bytes);
+            vector.meanings.push(meaning.to_owned());
         }
     }
     let mut vectors: Vec<Vector> =
@@ -86,7 +92,7 @@ fn heading(line: &str, place: String) -> Vector {
     let sources = [source].into_iter().chain(alike.split(", ").filter(|alike| !alike.is_empty()));
     let versions = sources.map(|source| source.split(' ').next().unwrap_or_default().to_owned()).collect();
     let (kind, mark) = (kind.to_owned(), mark.to_owned());
-    Vector { kind, mark, versions, scene, op: None, place, frame: Bytes::new() }
+    Vector { kind, mark, versions, scene, op: None, place, meanings: Vec::new(), frame: Bytes::new() }
 }
 
 /// The operation of a request, or of the request that a reply answers: the one of its number, else the one before it.
