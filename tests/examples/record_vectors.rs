@@ -58,6 +58,8 @@ fn main() -> Done {
     for version in [Version::V3_9, Version::V3_8, Version::V3_6] {
         recorder.line(&version)?;
     }
+    let small = [("jute.maxbuffer", "100")];
+    recorder.alone(Version::V3_9.as_str(), "standalone with a small jute.maxbuffer", &small, tree::too_long)?;
     // Takes luck; one version will do.
     recorder.alone(Version::V3_9.as_str(), "standalone", &[], |stage| {
         races::behind_the_end(stage)?;

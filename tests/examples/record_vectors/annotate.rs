@@ -201,6 +201,9 @@ impl<'a> Frame<'a> {
             self.nothing(prefix, path, optional);
             return Some(());
         }
+        if count < 0 {
+            self.fit = self.fit.max(Fit::Lossy);
+        }
         self.say(&[prefix], format!("{path}.count {count}"), false);
         (0..count).try_for_each(|n| self.value(record, &format!("{path}[{n}]"), item, false))
     }

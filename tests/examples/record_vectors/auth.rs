@@ -17,6 +17,8 @@ pub(crate) fn play(stage: &Stage<'_>) -> Done {
     let other = frame(77, "auth", &request("auth", args![0, "digest", "ann:secret"]));
     c.scene("other xid", "Unlike a ping, an auth packet gets its own number back.").raw(0, "auth", other)?;
     c.scene("ip", "Everybody has their address already: a harmless yes.").ok("auth", args![0, "ip", ""])?;
+    let why = "Data without a colon is a user's name and password in one.";
+    c.scene("no colon", why).ok("auth", args![0, "digest", "nocolon"])?;
     if stage.at_least(7) {
         let why = "Everybody is somebody by their address; of a digest only the user's name is told.";
         c.scene("digest", why).ok("whoAmI", args![])?;

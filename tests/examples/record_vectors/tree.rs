@@ -21,6 +21,8 @@ pub(crate) fn play(stage: &Stage<'_>) -> Done {
     let why = "A container goes by itself some time after its last child went. On the wire its stat is a persistent \
         znode's.";
     c.scene("createContainer", why).ok("createContainer", args!["/v/container", "", open(), 4])?;
+    let why = "The operation makes it a container, whatever the flags say.";
+    c.scene("flags 0", why).ok("createContainer", args!["/v/container-0", "", open(), 0])?;
     let (err, why) = if stage.at_least(9) {
         let why = "Internal: servers clean up with it. 3.9 executes it for every client and every childless znode, \
             without asking the ACL: never send it.";
@@ -169,6 +171,8 @@ fn write(c: &mut Client<'_>) -> Done {
     c.scene("setACL", why).ok("setACL", args!["/v/null", acl(31, "world", "anyone"), 0])?;
     c.scene("version wrong", "BAD_VERSION.").answered(-103, "setACL", args!["/v/null", open(), 0])?;
     c.scene("scheme unknown", "INVALID_ACL.").answered(-114, "setACL", args!["/v/null", acl(31, "nobody", "x"), -1])?;
+    let why = "The id of digest is a user and a hash, with one colon between them.";
+    c.scene("id malformed", why).answered(-114, "setACL", args!["/v/null", acl(31, "digest", "joe"), -1])?;
     c.scene("missing", "NO_NODE.").answered(-101, "setACL", args!["/v/none", open(), -1])?;
     let why = "The scheme `auth` stands for who we are; who has not said so gets INVALID_ACL.";
     c.scene("auth without identity", why).answered(-114, "setACL", args!["/v/null", acl(31, "auth", ""), -1])?;
@@ -223,6 +227,15 @@ fn malformed(c: &mut Client<'_>) -> Done {
     short.truncate(6);
     let why = "The path has 4 bytes and 2 of them are there: MARSHALLING_ERROR, and the connection stays open.";
     c.scene("cut body", why).raw(-5, "getData", frame(1002, "getData", &short))?;
+    let mut negative = request("getData", args!["/v/a", false]);
+    negative[..4].copy_from_slice(&(-2_i32).to_be_bytes());
+    let why = "A length of -1 is null; no other may be negative.";
+    c.scene("length -2", why).raw(-5, "getData", frame(1003, "getData", &negative))?;
+    let mut count = request("create", args!["/v/count", "", Value::Null, 0]);
+    let at = count.len() - 8;
+    count[at..at + 4].copy_from_slice(&(-2_i32).to_be_bytes());
+    let why = "For a count Java takes every negative number as 0: an ACL without entries.";
+    c.scene("ACL count -2", why).raw(-114, "create", frame(1004, "create", &count))?;
     c.must("ping", args![])?;
     Ok(())
 }
@@ -259,6 +272,13 @@ pub(crate) fn check(stage: &Stage<'_>) -> Done {
         client.scene("by itself", why).unanswered("check", args!["/", -1])?;
     }
     Ok(())
+}
+
+/// On a server whose `jute.maxbuffer` is 100 bytes.
+pub(crate) fn too_long(stage: &Stage<'_>) -> Done {
+    let why = "A frame longer than the server's `jute.maxbuffer`, here 100 bytes and by default 1,048,575, ends the connection.";
+    let data = "x".repeat(100);
+    stage.session()?.scene("frame too long", why).unanswered("setData", args!["/", &data[..], -1])
 }
 
 /// What needs `extendedTypesEnabled`.

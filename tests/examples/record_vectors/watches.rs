@@ -158,5 +158,7 @@ fn again(stage: &Stage<'_>, c: &mut Client<'_>) -> Done {
         "setWatches",
         args![seen, Value::Null, paths(&[]), paths(&[])],
     )?;
+    let why = "A path of null is taken, and watches nothing that could change.";
+    stage.session()?.scene("path null", why).ok("addWatch", args![Value::Null, 0])?;
     Ok(())
 }
