@@ -2,10 +2,10 @@
 //! recorder's schema read in the same bytes.
 
 use zk_proto::OpCode;
-use zk_proto::jute::{Decode, decode_from};
+use zk_proto::jute::decode_from;
 use zk_proto::records::{
-    ConnectRequest, ConnectResponse, Create2Response, CreateTtlRequest, GetAclResponse, GetChildren2Response,
-    GetDataResponse, ReconfigRequest, SetWatches2Request, SetWatchesRequest, Stat, StatResponse,
+    ConnectRequest, ConnectResponse, Create2Response, GetAclResponse, GetChildren2Response, GetDataResponse,
+    ReconfigRequest, SetWatches2Request, SetWatchesRequest, Stat, StatResponse,
 };
 
 use super::{Vector, all};
@@ -159,15 +159,5 @@ fn changes_of_the_configuration() {
         let fields = ["joiningServers", "leavingServers", "newMembers", "curConfigId"];
         let says: Vec<String> = vector.says(&fields).into_iter().map(|line| line.replace("0x1", "1")).collect();
         assert_eq!(says, decoded, "{}", vector.place);
-    }
-}
-
-// goal: P1
-#[test]
-fn times_to_live() {
-    for vector in requests(OpCode::CREATE_TTL) {
-        let body = vector.frame.slice(8..);
-        let request = CreateTtlRequest::decode(&mut zk_proto::jute::Reader::new(&body)).unwrap();
-        vector.agrees(&["path", "ttl"], &[format!("path {:?}", request.path), format!("ttl {}", request.ttl_ms)]);
     }
 }
