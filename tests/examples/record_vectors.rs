@@ -112,7 +112,8 @@ impl Recorder {
         })?;
         self.alone(text, "standalone with reconfig", &extended, |stage| quorum::reconfig_alone(stage, true))?;
         if modern {
-            self.alone(text, "standalone with quotas enforced", &[("zookeeper.enforceQuota", "true")], tree::quota)?;
+            let quotas = [("zookeeper.enforceQuota", "true"), ("zookeeper.extendedTypesEnabled", "true")];
+            self.alone(text, "standalone with quotas enforced", &quotas, tree::quota)?;
             let enforce = [("zookeeper.enforce.auth.enabled", "true"), ("zookeeper.enforce.auth.schemes", "digest")];
             self.alone(text, "standalone with auth enforced", &enforce, auth::required)?;
             let throttle = [

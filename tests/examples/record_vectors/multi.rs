@@ -1,7 +1,7 @@
 //! Scenes of transactions and of batched reads.
 
 use crate::client::{Client, Done, Stage, frame};
-use crate::value::{Value, args, item, open, request};
+use crate::value::{Value, acl, args, item, open, request};
 
 /// What is played on a server of any version.
 pub(crate) fn play(stage: &Stage<'_>) -> Done {
@@ -34,6 +34,14 @@ fn multi(c: &mut Client<'_>) -> Done {
     c.scene("check", why).within("check").ok("multi", args![item("check", args!["/m/a", 1])])?;
     let why = "The version is wrong: the reply's header says OK, the failure is in the result.";
     c.scene("failed", why).within("check").ok("multi", args![item("check", args!["/m/a", 9])])?;
+    c.must("create", args!["/m/secret", "", acl(16, "world", "anyone"), 0])?;
+    for (scene, why, path) in [
+        ("missing", "NO_NODE.", "/m/none"),
+        ("no permission", "The ACL lacks READ.", "/m/secret"),
+        ("path invalid", "No component may be `..`.", "/m/.."),
+    ] {
+        c.scene(scene, why).within("check").ok("multi", args![item("check", args![path, -1])])?;
+    }
     let why = "The header says err 0 all the same. Results before the culprit say 0, the culprit says why, those \
         behind it -2. Nothing was done.";
     c.scene("failed", why).ok(

@@ -56,7 +56,9 @@ pub(crate) fn local_session(stage: &Stage<'_>) -> Done {
     let why = "A local session that may not become a global one (`localSessionsUpgradingEnabled` is off) cannot own \
         an ephemeral znode.";
     let mut client = stage.session()?;
-    client.scene("ephemeral of a local session", why).answered(-120, "create", args!["/eph", "", open(), 1])?;
+    for op in ["create", "create2"] {
+        client.scene("ephemeral of a local session", why).answered(-120, op, args!["/eph", "", open(), 1])?;
+    }
     Ok(())
 }
 

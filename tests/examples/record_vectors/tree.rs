@@ -18,6 +18,8 @@ pub(crate) fn play(stage: &Stage<'_>) -> Done {
     sync(c)?;
     lists(c)?;
     malformed(c)?;
+    forbidden(c)?;
+    others(c)?;
     let why = "A container goes by itself some time after its last child went. On the wire its stat is a persistent \
         znode's.";
     c.scene("createContainer", why).ok("createContainer", args!["/v/container", "", open(), 4])?;
@@ -82,8 +84,6 @@ fn create2(c: &mut Client<'_>) -> Done {
     let why = "ephemeralOwner is the session's id; of all other znodes it is 0.";
     c.scene("ephemeral", why).ok("create2", args!["/v/c2-eph", Value::Null, open(), 1])?;
     c.scene("sequential", "The path in the reply is the real one.").ok("create2", args!["/v/c2-", "", open(), 2])?;
-    let why = "Refused as create is: a header and nothing behind it.";
-    c.scene("exists already", why).answered(-110, "create2", args!["/v/c2", "", open(), 0])?;
     Ok(())
 }
 
@@ -240,6 +240,50 @@ fn malformed(c: &mut Client<'_>) -> Done {
     Ok(())
 }
 
+/// Refusals by the ACL and by the path, operation by operation.
+fn forbidden(c: &mut Client<'_>) -> Done {
+    for (op, args) in [("getChildren", args!["/v/secret", false]), ("getChildren2", args!["/v/secret", false])] {
+        c.scene("no permission", "The ACL lacks READ.").answered(-102, op, args)?;
+    }
+    c.scene("no permission", "The ACL lacks READ.").answered(-102, "getAllChildrenNumber", args!["/v/secret"])?;
+    c.must("create", args!["/v/blind", "", acl(2, "world", "anyone"), 0])?;
+    c.scene("no permission", "The ACL lacks READ and ADMIN.").answered(-102, "getACL", args!["/v/blind"])?;
+    c.scene("no permission", "The ACL lacks ADMIN.").answered(-102, "setACL", args!["/v/blind", open(), -1])?;
+    c.must("create", args!["/v/keep", "", acl(5, "world", "anyone"), 0])?;
+    c.must("create", args!["/v/keep/child", "", open(), 0])?;
+    c.scene("no permission", "The parent's ACL lacks DELETE.").answered(-102, "delete", args!["/v/keep/child", -1])?;
+    c.scene("path invalid", "No component may be `..`.").answered(-8, "setData", args!["/v/..", "", -1])?;
+    c.scene("path invalid", "No component may be `..`.").answered(-8, "setACL", args!["/v/..", open(), -1])?;
+    Ok(())
+}
+
+/// Refusals of the other ways to create and delete.
+fn others(c: &mut Client<'_>) -> Done {
+    as_create(c, "create2", &args![0])?;
+    as_create(c, "createContainer", &args![4])?;
+    if c.at_least(9) {
+        c.scene("has children", "As delete.").answered(-111, "deleteContainer", args!["/v/full"])?;
+        c.scene("missing", "As delete.").answered(-101, "deleteContainer", args!["/v/none"])?;
+    }
+    Ok(())
+}
+
+/// The refusals of create, for an operation whose record goes on with `rest` behind the ACL.
+fn as_create(c: &mut Client<'_>, op: &str, rest: &[Value]) -> Done {
+    let record = |path: &str, acl: Value| [args![path, ""], vec![acl], rest.to_vec()].concat();
+    for (scene, err, path) in [
+        ("exists already", -110, "/v/locked"),
+        ("no parent", -101, "/v/none/a"),
+        ("no permission", -102, "/v/locked/a"),
+        ("below an ephemeral", -108, "/v/eph/a"),
+        ("path invalid", -8, "/v/.."),
+    ] {
+        c.scene(scene, "As create.").answered(err, op, record(path, open()))?;
+    }
+    c.scene("ACL empty", "As create.").answered(-114, op, record("/v/b", Value::List(Vec::new())))?;
+    Ok(())
+}
+
 /// What a server does not know, or must not be asked. Each costs a connection.
 pub(crate) fn unknown(stage: &Stage<'_>) -> Done {
     let why = "An opcode that no server knows: UNIMPLEMENTED with zxid -1. All other requests under way are lost.";
@@ -289,6 +333,11 @@ pub(crate) fn ttl(stage: &Stage<'_>) -> Done {
         from others.";
     c.scene("createTTL", why).ok("createTTL", ttl("/ttl", 5, 60_000))?;
     c.scene("sequential", "Flag 6.").ok("createTTL", ttl("/ttl-", 6, 60_000))?;
+    c.must("create", args!["/v", "", open(), 0])?;
+    c.must("create", args!["/v/locked", "", acl(1, "world", "anyone"), 0])?;
+    c.must("create", args!["/v/eph", "", open(), 1])?;
+    as_create(&mut c, "createTTL", &args![5, 60_000_i64])?;
+    c.scene("flags of create", "Flag 0 belongs to create.").answered(-8, "createTTL", ttl("/t", 0, 60_000))?;
     c.scene("TTL flag", "Flag 5 belongs to createTTL.").answered(-8, "create", args!["/t", "", open(), 5])?;
     c.scene("ttl too long", "At most 2^40 - 1 ms.").answered(-8, "createTTL", ttl("/t", 5, 1 << 40))?;
     c.scene("ttl 0", "At least 1 ms.").answered(-8, "createTTL", ttl("/t", 5, 0))?;
@@ -310,6 +359,9 @@ pub(crate) fn quota(stage: &Stage<'_>) -> Done {
     c.scene("over quota", why).answered(-125, "setData", args!["/q", "more than ten bytes", -1])?;
     c.must("create", args!["/q/one", "", open(), 0])?;
     let why = "A hard limit of 2 znodes for the subtree.";
-    c.scene("over quota", why).answered(-125, "create", args!["/q/two", "", open(), 0])?;
+    for (op, flags) in [("create", 0), ("create2", 0), ("createContainer", 4)] {
+        c.scene("over quota", why).answered(-125, op, args!["/q/two", "", open(), flags])?;
+    }
+    c.scene("over quota", why).answered(-125, "createTTL", args!["/q/two", "", open(), 5, 60_000_i64])?;
     Ok(())
 }

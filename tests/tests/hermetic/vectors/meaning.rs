@@ -100,10 +100,14 @@ fn transactions() {
         assert_eq!(failed.header().err, ErrorCode::OK, "the failure is in the body");
         assert_eq!(failed.body::<MultiResponse>().failure(), Some((1, ErrorCode::NODE_EXISTS)));
         assert_eq!(reply("multi", "empty", version).body::<MultiResponse>().failure(), None);
-        assert_eq!(
-            reply("check", "failed", version).body::<MultiResponse>().failure(),
-            Some((0, ErrorCode::BAD_VERSION))
-        );
+        for (name, code) in [
+            ("failed", ErrorCode::BAD_VERSION),
+            ("missing", ErrorCode::NO_NODE),
+            ("no permission", ErrorCode::NO_AUTH),
+            ("path invalid", ErrorCode::BAD_ARGUMENTS),
+        ] {
+            assert_eq!(reply("check", name, version).body::<MultiResponse>().failure(), Some((0, code)), "{name}");
+        }
     }
     let result_type = |name: &str, version: &str| reply("multi", name, version).frame[19];
     for (version, expected) in [("3.6.4", 1), ("3.8.1", 1), ("3.8.6", 15), ("3.9.5", 15)] {
