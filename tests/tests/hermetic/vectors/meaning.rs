@@ -209,3 +209,31 @@ fn every_error_code_was_seen() {
         known.filter(|code| seen.contains(code) == NEVER_SENT.iter().any(|(never, _)| never == code)).collect();
     assert!(missing.is_empty(), "no refused vector, or one after all: {missing:?}");
 }
+
+/// What any request can be answered; see the documentation of `zk_proto::records`.
+const COMMON: [ErrorCode; 5] = [
+    ErrorCode::MARSHALLING_ERROR,
+    ErrorCode::SESSION_EXPIRED,
+    ErrorCode::NOT_READ_ONLY,
+    ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH,
+    ErrorCode::THROTTLED_OP,
+];
+
+/// Real servers refuse an operation only as the table says; one that is too new for a server is unknown to it.
+#[test]
+fn refusals_are_those_of_the_table() {
+    let mut count = 0;
+    for (op, since) in zk_proto::ops::TABLE {
+        for vector in super::load(&format!("{}.hex", op.text().unwrap())).unwrap_or_default() {
+            if vector.kind != "refused" {
+                continue;
+            }
+            count += 1;
+            let err = vector.header().err;
+            let listed = COMMON.contains(&err) || zk_proto::ops::errors(*op).contains(&err);
+            let too_new = err == ErrorCode::UNIMPLEMENTED && *since > "3.4";
+            assert!(listed || too_new, "{}: {op} is refused with {err}", vector.place);
+        }
+    }
+    assert!(count > 60, "{count} refusals");
+}
