@@ -1,5 +1,7 @@
 //! What a newer peer may send survives: numbers without a name, bytes behind a record, texts that are not quite UTF-8.
 
+#![expect(clippy::unwrap_used, reason = "a test: a panic is its failure")]
+
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 use zk_proto::{
