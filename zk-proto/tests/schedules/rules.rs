@@ -418,7 +418,7 @@ impl Rules {
                 marks.hit(if self.held.is_some() { Mark::Gone } else { Mark::GoneWithoutSession });
             }
             Fatal::WatchesRefused => marks.hit(Mark::WatchesRefused),
-            Fatal::NotZooKeeper | Fatal::Refused | Fatal::Decode | Fatal::Length | Fatal::Unexpected => {}
+            Fatal::NotZooKeeper(_) | Fatal::Refused | Fatal::Decode | Fatal::Length | Fatal::Unexpected => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use zk_proto::{
     OpCode,
     frame::CONNECT_REPLY_LEN_MAX,
-    session::{Loss, xid},
+    session::{Looks, Loss, xid},
 };
 
 /// Bytes of an unfinished frame that are a sign of life.
@@ -19,7 +19,7 @@ const REPLY_HEADER_LEN: usize = 16;
 /// Why bytes cost the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fatal {
-    NotZooKeeper,
+    NotZooKeeper(Looks),
     Refused,
     Gone,
     Decode,
@@ -29,11 +29,13 @@ pub(crate) enum Fatal {
 }
 
 impl Fatal {
-    pub(crate) const fn is(self, loss: &Loss) -> bool {
+    pub(crate) fn is(self, loss: &Loss) -> bool {
+        if let (Self::NotZooKeeper(looks), Loss::NotZooKeeper(told)) = (self, loss) {
+            return looks == *told;
+        }
         matches!(
             (self, loss),
-            (Self::NotZooKeeper, Loss::NotZooKeeper(_))
-                | (Self::Refused, Loss::Refused(_))
+            (Self::Refused, Loss::Refused(_))
                 | (Self::Gone, Loss::Expired)
                 | (Self::Decode, Loss::Decode(_))
                 | (Self::Length, Loss::Frame(_))
@@ -81,7 +83,7 @@ pub(crate) struct Wire {
     skip: usize,
     skipped: usize,
     /// How often the unfinished frame was a sign of life.
-    progress: usize,
+    progress: [usize; 2],
     /// Requests without an answer, and identities.
     pub(crate) sent: VecDeque<(i32, What)>,
     pub(crate) auths: VecDeque<usize>,
@@ -154,12 +156,13 @@ impl Wire {
     /// A frame that is not finished may be a sign of life too.
     fn life(&mut self, life: Life) -> Life {
         if life == Life::Frame {
-            self.progress = 0;
+            self.progress = [0; 2];
         }
         let unfinished = if self.skip > 0 { self.skipped } else { self.buf.len() };
-        let progress = (unfinished + LIFE_SLACK) / LIFE_BYTES;
-        if progress > self.progress {
-            self.progress = progress;
+        let progress = [unfinished, unfinished + LIFE_SLACK].map(|bytes| bytes / LIFE_BYTES);
+        let is_more = progress.iter().zip(self.progress).any(|(now, before)| *now > before);
+        self.progress = progress;
+        if is_more {
             return life.max(Life::Part);
         }
         life
@@ -169,9 +172,13 @@ impl Wire {
     fn next(&mut self, rest: &[u8]) -> Option<(Result<Meaning, Fatal>, usize)> {
         let prefix = i32_at(rest, 0)?;
         if !self.is_greeted {
-            let is_tls = matches!(rest, [0x15 | 0x16, 3, 0..=4, ..]);
-            let Some(len) = usize::try_from(prefix).ok().filter(|len| *len <= CONNECT_REPLY_LEN_MAX && !is_tls) else {
-                return Some((Err(Fatal::NotZooKeeper), 0));
+            let Some(len) = usize::try_from(prefix).ok().filter(|len| *len <= CONNECT_REPLY_LEN_MAX) else {
+                let looks = match rest {
+                    [b'H', b'T', b'T', b'P', ..] => Looks::Http,
+                    [0x15 | 0x16, 3, 0..=4, ..] => Looks::Tls,
+                    _ => Looks::Unknown,
+                };
+                return Some((Err(Fatal::NotZooKeeper(looks)), 0));
             };
             let frame = rest.get(4..4 + len)?;
             return Some((greeted(frame), 4 + len));

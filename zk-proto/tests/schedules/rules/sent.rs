@@ -69,10 +69,11 @@ impl Rules {
         if op == OpCode::AUTH {
             return self.auth(number, body);
         }
-        self.talked = now;
+        let silent = now - std::mem::replace(&mut self.talked, now);
         hold!("W9", self.auths_sent >= self.auths_first, "{op:?} before the identities");
         if op == OpCode::PING {
             hold!("W1", number == xid::PING && body.is_empty(), "a ping with xid {number}");
+            hold!("W10", silent >= self.timeout / 3, "a ping after {silent} ms without sending");
             self.pings += 1;
             return Ok(());
         }
