@@ -149,7 +149,7 @@ impl Pair {
         self.tickets.len() - 1
     }
 
-    /// Anything but what the session sends by itself; a bare check is never answered.
+    /// Anything but what the session sends by itself; a bare check that succeeds is never answered.
     fn submit(&mut self, body: &RequestBody<'_>) {
         let op = body.op();
         let own = [OpCode::PING, OpCode::AUTH, OpCode::SET_WATCHES, OpCode::SET_WATCHES2, OpCode::CLOSE_SESSION];

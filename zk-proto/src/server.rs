@@ -59,6 +59,7 @@ use crate::{
     frame::{PREFIX_LEN, REQUEST_LEN_MAX, TooLarge},
     jute::{Decode as _, Reader, decode_from},
     records::{ConnectRequest, RequestHeader, SecretBytes},
+    words::FourLetterWord,
 };
 use bytes::{Buf, Bytes, BytesMut};
 use core::{fmt, time::Duration};
@@ -136,11 +137,12 @@ impl Connection {
             }
         };
         let prefix = *inbox.first_chunk::<PREFIX_LEN>()?;
-        if is_fresh && is_word(prefix) {
+        // Every other word is a length, and far over the limit.
+        if let (true, Some(word)) = (is_fresh, FourLetterWord::from_prefix(prefix)) {
             inbox.advance(PREFIX_LEN);
             // A word is a connection's only request.
             self.phase = Phase::Deaf;
-            return Some(Incoming::Word(prefix));
+            return Some(Incoming::Word(word));
         }
         let len = match self.frame_len(prefix, is_fresh) {
             Ok(len) => len,
@@ -190,32 +192,6 @@ fn request(frame: &Bytes) -> Result<Incoming, Fault> {
     let header = RequestHeader::decode(&mut Reader::new(frame));
     let RequestHeader { xid, op } = header.map_err(|_| Fault::NoHeader { len: frame.len() })?;
     Ok(Incoming::Request { xid, op, body: frame.slice(REQUEST_HEADER_LEN..) })
-}
-
-/// Whether the first four bytes of a connection are a word that some server knows. Every other word is a length,
-/// and far over the limit.
-const fn is_word(prefix: [u8; PREFIX_LEN]) -> bool {
-    matches!(
-        &prefix,
-        b"conf"
-            | b"cons"
-            | b"crst"
-            | b"dirs"
-            | b"dump"
-            | b"envi"
-            | b"gtmk"
-            | b"hash"
-            | b"isro"
-            | b"mntr"
-            | b"ruok"
-            | b"srst"
-            | b"srvr"
-            | b"stat"
-            | b"stmk"
-            | b"wchc"
-            | b"wchp"
-            | b"wchs"
-    )
 }
 
 impl fmt::Debug for Connection {

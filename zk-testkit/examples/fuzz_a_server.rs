@@ -146,7 +146,7 @@ impl Connection {
     }
 
     fn put(&mut self, body: &RequestBody<'_>, outbox: &mut BytesMut) {
-        // A check outside a multi is never answered, by any server before 3.8.5 and 3.9.3.
+        // A check outside a multi is not answered when it succeeds, by any server before 3.8.5 and 3.9.3.
         if body.op() == OpCode::CHECK {
             return;
         }

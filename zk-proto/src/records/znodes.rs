@@ -14,7 +14,8 @@ records! {
     /// Body of **create** (opcode 1, since 3.0; the reply is the path) and **create2** (opcode 15, since 3.5.0; path and stat).
     ///
     /// Limits: a path by the rules of [`path`](crate::path), an ACL with at least one entry. Errors, in the order in which
-    /// servers look: [`BAD_ARGUMENTS`](crate::ErrorCode::BAD_ARGUMENTS) (number, NUL in the path),
+    /// servers look: [`BAD_ARGUMENTS`](crate::ErrorCode::BAD_ARGUMENTS) (number, NUL in the path; a TTL's number is
+    /// [`UNIMPLEMENTED`](crate::ErrorCode::UNIMPLEMENTED) where TTLs are off),
     /// [`INVALID_ACL`](crate::ErrorCode::INVALID_ACL), [`NO_NODE`](crate::ErrorCode::NO_NODE) (no parent),
     /// [`NO_AUTH`](crate::ErrorCode::NO_AUTH) without CREATE on the parent, `BAD_ARGUMENTS` (the path),
     /// [`NODE_EXISTS`](crate::ErrorCode::NODE_EXISTS),
@@ -71,7 +72,7 @@ records! {
         stat: Stat,
     }
     /// Body of **delete** (opcode 2, since 3.0), and of **check** (opcode 13, since 3.4), which stands in a multi only: by itself
-    /// it is never answered, or since 3.8.5 and 3.9.3 costs the connection.
+    /// it gets no answer when it succeeds, and since 3.8.5 and 3.9.3 costs the connection.
     ///
     /// Errors: [`NO_NODE`](crate::ErrorCode::NO_NODE), [`BAD_VERSION`](crate::ErrorCode::BAD_VERSION),
     /// [`NO_AUTH`](crate::ErrorCode::NO_AUTH) (delete: without DELETE on the parent; check: without READ),

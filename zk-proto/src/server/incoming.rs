@@ -6,6 +6,7 @@ use crate::{
     id::{SessionId, Zxid},
     jute::DecodeError,
     records::SecretBytes,
+    words::FourLetterWord,
 };
 use bytes::Bytes;
 use core::{fmt, time::Duration};
@@ -15,7 +16,7 @@ use core::{fmt, time::Duration};
 pub enum Incoming {
     /// A four-letter word in place of a ConnectRequest. Answer with
     /// [`answer_word`](super::Connection::answer_word).
-    Word([u8; 4]),
+    Word(FourLetterWord),
     /// A ConnectRequest. Answer with [`accept`](super::Connection::accept),
     /// [`refuse_expired`](super::Connection::refuse_expired),
     /// [`refuse_read_only`](super::Connection::refuse_read_only) or [`close`](super::Connection::close): a server

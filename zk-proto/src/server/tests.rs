@@ -7,6 +7,7 @@ use crate::{
     records::Empty,
     session::xid,
     watch::{EventType, KeeperState},
+    words::FourLetterWord,
 };
 use alloc::vec::Vec;
 use bytes::{BufMut, BytesMut};
@@ -88,7 +89,7 @@ fn requests_behind_a_greeting_wait_for_the_decision() {
 fn a_word_is_a_connections_only_request_and_only_at_its_start() {
     let mut connection = Connection::new(Config::default());
     let mut inbox = BytesMut::from(&b"ruokruok"[..]);
-    assert_eq!(connection.poll_request(&mut inbox), Some(Incoming::Word(*b"ruok")));
+    assert_eq!(connection.poll_request(&mut inbox), Some(Incoming::Word(FourLetterWord::RUOK)));
     assert_eq!(connection.poll_request(&mut inbox), None);
     connection.accept(&accepted());
     connection.answer_word(b"imok");

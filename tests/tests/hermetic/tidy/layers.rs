@@ -92,3 +92,22 @@ fn layers_do_not_name_what_is_above_or_outside_of_them() {
     }
     report(&violations, "pass it in as an argument, or move the code to another layer");
 }
+
+/// zk-proto has no `std` outside its tests, so that the compiler keeps clocks, sockets and tasks out; nor have the crates
+/// that it is built from.
+#[test]
+fn zk_proto_is_no_std() {
+    let lib = std::fs::read_to_string(root().join("zk-proto/src/lib.rs")).unwrap();
+    let code: Vec<&str> = lib.lines().filter(|line| !line.starts_with("//")).collect();
+    assert_eq!(code[0], "#![no_std]", "zk-proto/src/lib.rs: `no_std` stands first, whatever the features");
+    let std = code.iter().position(|line| *line == "extern crate std;").expect("tests have std");
+    assert_eq!(code[std - 1], "#[cfg(test)]", "zk-proto/src/lib.rs: std is for tests only");
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.args(["tree", "--offline", "-p", "zk-proto", "-e", "features,no-dev", "--prefix", "none"]).current_dir(root());
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).unwrap();
+    assert!(tree.contains("bytes v"), "{tree}");
+    let wrong: Vec<&str> = tree.lines().filter(|line| line.contains("feature \"std\"")).collect();
+    assert!(wrong.is_empty(), "zk-proto is built with {wrong:?}: switch default features off");
+}

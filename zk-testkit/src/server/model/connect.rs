@@ -9,6 +9,7 @@ use zk_proto::{
     SessionId, Zxid,
     jute::Reader,
     server::{Accepted, Greeting, Incoming},
+    words::FourLetterWord,
 };
 
 use super::{
@@ -52,10 +53,9 @@ impl Model {
         }
     }
 
-    fn handle_word(&mut self, now: Duration, id: ConnId, word: [u8; 4]) {
-        if let Some(answer) = self.four_letters(now, word)
-            && let Some(conn) = self.conns.get_mut(&id)
-        {
+    fn handle_word(&mut self, now: Duration, id: ConnId, word: FourLetterWord) {
+        let answer = self.four_letters(now, word);
+        if let (Some(answer), Some(conn)) = (answer, self.conns.get_mut(&id)) {
             conn.say().answer_word(answer.as_bytes());
         }
         self.hang_up(id, Close::Gently);

@@ -19,9 +19,9 @@ use zk_proto::{
 use super::{Conn, ConnId, Model};
 
 impl Model {
-    /// The answer to the word that the first four bytes of a connection are, if they are one that is answered.
-    pub(super) fn four_letters(&self, now: Duration, prefix: [u8; 4]) -> Option<String> {
-        Some(match FourLetterWord::from_prefix(prefix)? {
+    /// The answer to a word, if it is one that is answered here.
+    pub(super) fn four_letters(&self, now: Duration, word: FourLetterWord) -> Option<String> {
+        Some(match word {
             FourLetterWord::RUOK => Imok.to_string(),
             FourLetterWord::ISRO => IsReadOnly(self.read_only).to_string(),
             FourLetterWord::SRVR => self.status(None).to_string(),
