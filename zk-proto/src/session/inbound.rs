@@ -66,7 +66,7 @@ impl<T> Session<T> {
                 }
                 let id = credentials.id;
                 self.timers.hear(now);
-                self.timers.timeout = timeout;
+                self.timers.set_timeout(timeout);
                 // A read-only server's session is its own invention: no other server knows it.
                 self.credentials = if read_only && !resumed { Credentials::NEW } else { credentials };
                 self.events.push_back(Event::Established(Established { id, timeout, read_only, resumed }));
