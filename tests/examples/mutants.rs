@@ -129,7 +129,7 @@ fn table(rows: &[Row]) -> String {
          {} bugs, each in a file of this folder that says who had it. CI plants them one by one and fails when one is not\n\
          found by its checker; `cargo run -p zk-tests --example mutants -- --record` does the same and writes this table.\n\n\
          A number is a seed of `zk-proto/tests/schedules.rs`: the first that finds the bug when seeds are played in their\n\
-         order from 1 on. Rules are W1 to W13 and E3 to E6 of the schedules. A name is a test in `zk-proto/src`.\n\n\
+         order from 1 on. Rules are W1 to W13 and E3 to E6 of the schedules. A name is a test of zk-proto.\n\n\
          | mutant | checker | schedule or test | rule | what is wrong |\n|---|---|---|---|---|\n",
         rows.len()
     );
