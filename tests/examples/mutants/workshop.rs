@@ -40,12 +40,17 @@ pub(crate) struct Workshop {
     /// The true zk-proto.
     original: PathBuf,
     home: PathBuf,
+    /// Held while the workshop is open: two runs in one folder would plant bugs under each other's eyes.
+    _lock: fs::File,
 }
 
 impl Workshop {
     pub(crate) fn open(root: &Path, number: usize) -> Result<Self, String> {
         let home = root.join("target/mutants").join(number.to_string());
-        let workshop = Self { original: root.join("zk-proto"), home };
+        fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
+        let lock = fs::File::create(home.join("lock")).map_err(|error| error.to_string())?;
+        lock.try_lock().map_err(|why| format!("{}: another run is in it ({why})", home.display()))?;
+        let workshop = Self { original: root.join("zk-proto"), home, _lock: lock };
         let copy = workshop.copy();
         if copy.exists() {
             fs::remove_dir_all(&copy).map_err(|error| error.to_string())?;
