@@ -28,6 +28,7 @@ mod line;
 pub mod model;
 mod observe;
 mod profile;
+mod tap;
 #[cfg(test)]
 mod tests;
 
@@ -35,3 +36,4 @@ pub use ensemble::TestEnsemble;
 pub use handle::{Builder, TestServer};
 pub use model::{ConnId, ConnectAnswer, ConnectionInfo, Edit, RequestRecord, SessionInfo, WatchInfo, WatchedKind};
 pub use profile::Profile;
+pub use tap::Seen;

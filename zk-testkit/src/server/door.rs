@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -28,9 +28,9 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Reserves a port on the loopback interface.
-    pub(super) fn new() -> io::Result<Self> {
-        let reservation = socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    /// Reserves an address; port 0 is any free one.
+    pub(super) fn new(addr: SocketAddr) -> io::Result<Self> {
+        let reservation = socket(addr)?;
         let addr = reservation.local_addr()?;
         Ok(Self { addr, _reservation: reservation, accepting: Mutex::new(None) })
     }
@@ -69,7 +69,7 @@ impl Drop for Door {
 }
 
 fn socket(addr: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     Ok(socket)

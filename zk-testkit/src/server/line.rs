@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
     net::TcpStream,
@@ -14,6 +14,7 @@ use tokio::{
 use super::{
     hub::{Hub, Link},
     model::{Close, Output},
+    tap::Wiretap,
 };
 
 /// Bytes read and not yet taken by the model before reading stops: many requests of the largest size.
@@ -85,7 +86,8 @@ pub(super) async fn serve(hub: Arc<Hub>, member: usize, mut stream: TcpStream, p
     // what fails here fails at the first read too
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.split();
-    let close = transfer(&hub, member, reader, writer, &link).await;
+    let mut wiretap = Wiretap::new(hub.tap.clone(), link.id, peer);
+    let close = transfer(&hub, member, reader, writer, &link, &mut wiretap).await;
     // the socket goes first: who waits for the connection's end finds it closed
     match close {
         Some(Close::Abort) => {
@@ -96,6 +98,7 @@ pub(super) async fn serve(hub: Arc<Hub>, member: usize, mut stream: TcpStream, p
         }
     }
     drop(stream);
+    drop(wiretap);
     hub.close(link.id);
 }
 
@@ -103,7 +106,7 @@ pub(super) async fn serve(hub: Arc<Hub>, member: usize, mut stream: TcpStream, p
 pub(super) async fn serve_pipe(hub: Arc<Hub>, member: usize, stream: DuplexStream, peer: SocketAddr) {
     let Some(link) = hub.open(member, peer) else { return };
     let (reader, writer) = tokio::io::split(stream);
-    transfer(&hub, member, reader, writer, &link).await;
+    transfer(&hub, member, reader, writer, &link, &mut Wiretap::new(hub.tap.clone(), link.id, peer)).await;
     hub.close(link.id);
 }
 
@@ -113,6 +116,7 @@ async fn transfer(
     mut reader: impl AsyncRead + Unpin,
     mut writer: impl AsyncWrite + Unpin,
     link: &Link,
+    wiretap: &mut Wiretap,
 ) -> Option<Close> {
     let mut inbox = BytesMut::with_capacity(READ_LEN);
     let mut out = Outgoing { bytes: BytesMut::new(), close: None, delayed: VecDeque::new(), budget: link.cut_after };
@@ -130,13 +134,16 @@ async fn transfer(
         inbox.reserve(READ_LEN);
         tokio::select! {
             biased;
-            written = writer.write_buf(&mut out.bytes), if !out.bytes.is_empty() => {
-                let written = written.ok()?;
+            written = writer.write(&out.bytes), if !out.bytes.is_empty() => {
+                let written = written.ok().filter(|written| *written > 0)?;
+                wiretap.sent(out.bytes.get(..written).unwrap_or_default());
+                out.bytes.advance(written);
                 out.written(written);
                 hub.count(member, 0, written);
             }
             read = reader.read_buf(&mut inbox), if inbox.len() < INBOX_LEN_MAX => {
                 let read = read.ok().filter(|read| *read > 0)?;
+                wiretap.received(inbox.get(inbox.len() - read..).unwrap_or_default());
                 hub.count(member, read, 0);
             }
             () = link.wake.notified() => {}
