@@ -82,7 +82,7 @@ func znodes(conn *zk.Conn) {
 		ok("sequence", must(conn.Create("/go/q-", nil, zk.FlagSequence, open)))
 	}
 	ok("not-empty", errors.Is(conn.Delete("/go", -1), zk.ErrNotEmpty))
-	ok("container", must(conn.CreateContainer("/go/box", nil, zk.FlagTTL, open)))
+	ok("container", must(conn.CreateContainer("/go/box", nil, zk.FlagContainer, open)))
 	names, stat, err := conn.Children("/go")
 	check(err)
 	sort.Strings(names)
