@@ -8,6 +8,9 @@ mod corpora;
 mod inputs;
 #[path = "hermetic/mirror.rs"]
 mod mirror;
+#[cfg(unix)]
+#[path = "hermetic/serve.rs"]
+mod serve;
 #[path = "hermetic/stage.rs"]
 mod stage;
 #[path = "hermetic/tidy.rs"]

@@ -27,8 +27,8 @@ use zk_testkit::server::TestServer;
 /// Bytes of data of the znode.
 const DATA: [u8; 100] = [7; 100];
 /// Pairs of setData and getData in a round; rounds of our server and of the echo take turns.
-const PAIRS: usize = 20_000;
-const ROUNDS: usize = 5;
+const PAIRS: usize = 1000;
+const ROUNDS: usize = 100;
 /// Bytes of the two replies: prefix, header, and a stat, or the data and a stat.
 const SET_REPLY_LEN: usize = 4 + 16 + 68;
 const GET_REPLY_LEN: usize = 4 + 16 + 4 + DATA.len() + 68;
@@ -103,9 +103,11 @@ fn operations() -> Done<()> {
     drop(client);
     hosts.stop();
     let rate = |time: Duration| 2.0 * f64::from(u32::try_from(PAIRS).unwrap_or(u32::MAX)) / time.as_secs_f64();
-    let (ours, echo) = (rate(median(&mut ours)), rate(median(&mut echoes)));
-    println!("setData and getData in turn on one connection: {ours:.0}/s");
-    println!("the same bytes through a TCP echo: {echo:.0}/s; ratio {:.2}", ours / echo);
+    for (which, of) in [("median", median as fn(&mut [Duration]) -> Duration), ("best", best)] {
+        let (ours, echo) = (rate(of(&mut ours)), rate(of(&mut echoes)));
+        println!("setData and getData in turn on one connection, {which} round: {ours:.0}/s");
+        println!("    the same bytes through a TCP echo: {echo:.0}/s; ratio {:.2}", ours / echo);
+    }
     Ok(())
 }
 
@@ -237,6 +239,11 @@ impl<T: Encode> Part for T {
     fn put(&self, out: &mut BytesMut) {
         self.encode(out);
     }
+}
+
+/// The round that other programs disturbed least.
+fn best(times: &mut [Duration]) -> Duration {
+    times.iter().min().copied().unwrap_or_default()
 }
 
 fn median(times: &mut [Duration]) -> Duration {

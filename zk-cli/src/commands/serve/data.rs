@@ -5,7 +5,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, MapAccess, Visitor},
+    de::{self, DeserializeSeed, MapAccess, Visitor},
 };
 use std::{
     collections::BTreeMap,
@@ -41,7 +41,6 @@ pub(super) struct Tree {
 pub(super) enum DataError {
     Io(io::Error),
     TooLong,
-    TooMany,
     NotText,
     /// The line, from 1, and why.
     Line(usize, String),
@@ -54,7 +53,6 @@ impl fmt::Display for DataError {
             Self::TooLong => {
                 write!(f, "longer than {} MiB; keep a part of it: zk tree --json PATH", FILE_LEN_MAX >> 20)
             }
-            Self::TooMany => write!(f, "more than {ZNODES_MAX} znodes; keep a part of them: zk tree --json PATH"),
             Self::NotText => {
                 f.write_str("not UTF-8; the file is either the output of `zk tree --json` or a JSON object")
             }
@@ -128,23 +126,15 @@ fn parse_lines(text: &str) -> Result<Tree, DataError> {
             Encoding::Utf8 => line.data.into_bytes(),
             Encoding::Base64 => STANDARD.decode(&line.data).map_err(|error| wrong(format!("data: {error}")))?,
         };
-        tree.add(line.path, data).map_err(wrong)?;
-        if tree.znodes.len() > ZNODES_MAX {
-            return Err(DataError::TooMany);
-        }
+        tree.check_path(&line.path).and_then(|()| check_data(&data)).map_err(wrong)?;
+        tree.insert(line.path, data);
     }
     Ok(tree)
 }
 
 fn parse_object(text: &str) -> Result<Tree, DataError> {
     let found: Result<Object, _> = serde_json::from_str(text);
-    found.map(|object| object.0).map_err(|error| {
-        let why = bare(&error);
-        if why == TOO_MANY {
-            return DataError::TooMany;
-        }
-        DataError::Line(error.line().max(1), why)
-    })
+    found.map(|object| object.0).map_err(|error| DataError::Line(error.line().max(1), bare(&error)))
 }
 
 /// What serde_json says, without the place: that is told by lines of the file.
@@ -152,8 +142,6 @@ fn bare(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.clone(), |(text, _)| text.to_owned())
 }
-
-const TOO_MANY: &str = "too many znodes";
 
 /// One object of paths and texts.
 struct Object(Tree);
@@ -177,32 +165,86 @@ impl<'de> Visitor<'de> for PathsAndTexts {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
         let mut tree = Tree::default();
-        while let Some(path) = map.next_key::<String>()? {
-            let data = map.next_value::<String>()?.into_bytes();
-            tree.add(path, data).map_err(A::Error::custom)?;
-            if tree.znodes.len() > ZNODES_MAX {
-                return Err(A::Error::custom(TOO_MANY));
-            }
+        while let Some(path) = map.next_key_seed(NextPath(&tree))? {
+            let Data(data) = map.next_value()?;
+            tree.insert(path, data);
         }
         Ok(Object(tree))
     }
 }
 
+/// A path that may follow those of a tree. Checked while its text is read: later, the reader is at another line.
+struct NextPath<'t>(&'t Tree);
+
+impl<'de> DeserializeSeed<'de> for NextPath<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NextPath<'_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a path")
+    }
+
+    fn visit_str<E: de::Error>(self, path: &str) -> Result<String, E> {
+        self.0.check_path(path).map_err(E::custom)?;
+        Ok(path.to_owned())
+    }
+}
+
+/// A text that is short enough; checked while it is read, too.
+struct Data(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(DataVisitor)
+    }
+}
+
+struct DataVisitor;
+
+impl Visitor<'_> for DataVisitor {
+    type Value = Data;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Data, E> {
+        check_data(text.as_bytes()).map_err(E::custom)?;
+        Ok(Data(text.as_bytes().to_vec()))
+    }
+}
+
+fn check_data(data: &[u8]) -> Result<(), String> {
+    if data.len() > DATA_LEN_MAX {
+        return Err(format!("{} bytes of data; a znode holds up to {DATA_LEN_MAX}", data.len()));
+    }
+    Ok(())
+}
+
 impl Tree {
-    fn add(&mut self, path: String, data: Vec<u8>) -> Result<(), String> {
-        path::validate(&path).map_err(|error| format!("{path:?}: {error}"))?;
-        if data.len() > DATA_LEN_MAX {
-            return Err(format!("{path}: {} bytes of data; a znode holds up to {DATA_LEN_MAX}", data.len()));
+    fn check_path(&self, path: &str) -> Result<(), String> {
+        path::validate(path).map_err(|error| format!("{path:?}: {error}"))?;
+        if self.znodes.contains_key(path) {
+            return Err(format!("{path} stands here for the second time"));
         }
+        if self.znodes.len() >= ZNODES_MAX {
+            return Err(format!("more than {ZNODES_MAX} znodes; keep a part of them: zk tree --json PATH"));
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, path: String, data: Vec<u8>) {
         let is_system = path.strip_prefix(SYSTEM).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         // the root is there, and mostly empty
-        if is_system || path == "/" && data.is_empty() {
-            return Ok(());
-        }
-        let shown = path.clone();
-        match self.znodes.insert(path, data) {
-            None => Ok(()),
-            Some(_) => Err(format!("{shown} stands here for the second time")),
+        if !is_system && (path != "/" || !data.is_empty()) {
+            self.znodes.insert(path, data);
         }
     }
 }
@@ -247,9 +289,9 @@ mod tests {
         for (text, expected) in [
             ("", "line 1: EOF while parsing a value"),
             ("[]", "line 1: invalid type: sequence, expected an object of paths and texts"),
-            ("{\"/a\": \"1\",\n\"/b\": 2}", "line 2: invalid type: integer `2`, expected a string"),
-            ("{\"/a\": \"1\",\n\"b\": \"2\"}", "line 2: \"b\": "),
-            ("{\"/a\": \"1\",\n\"/a\": \"2\"}", "line 2: /a stands here for the second time"),
+            ("{\"/a\": \"1\",\n\"/b\": 2\n}", "line 2: invalid type: integer `2`, expected a text"),
+            ("{\"/a\": \"1\",\n\"b\": \"2\"\n\n}", "line 2: \"b\": "),
+            ("{\"/a\": \"1\",\n\"/a\": \"2\"\n}", "line 2: /a stands here for the second time"),
             ("{\"path\":\"/a\"}\n{\"path\":\"/a\"}", "line 2: /a stands here for the second time"),
             ("{\"path\":\"/a\"}\n\n{\"path\":\"/a/\"}", "line 3: \"/a/\": "),
             ("{\"path\":\"/a\"}\n{\"path\":1}", "line 2: invalid type: integer `1`, expected a string"),
