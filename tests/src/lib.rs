@@ -5,6 +5,8 @@ use tokio::sync::watch;
 use zk_client::{Client, Error, ErrorCode, Stat};
 use zk_config::{Changes, GapReason, Snapshot, Update};
 
+pub mod mutants;
+
 /// A subtree: path to data and metadata.
 pub type Tree = BTreeMap<String, (Vec<u8>, Stat)>;
 

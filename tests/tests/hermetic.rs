@@ -8,6 +8,8 @@ mod corpora;
 mod inputs;
 #[path = "hermetic/mirror.rs"]
 mod mirror;
+#[path = "hermetic/mutants.rs"]
+mod mutants;
 #[cfg(unix)]
 #[path = "hermetic/serve.rs"]
 mod serve;

@@ -104,10 +104,12 @@ impl Splitter {
     /// # Errors
     /// [`NegativeLength`]: the stream is not one of frames.
     pub fn next_frame(&mut self, inbox: &mut BytesMut) -> Result<Option<Frame>, NegativeLength> {
-        let skipped = self.skip.min(inbox.len());
-        inbox.advance(skipped);
-        self.skip -= skipped;
-        self.skipped += skipped;
+        if self.skip > 0 {
+            let skipped = self.skip.min(inbox.len());
+            inbox.advance(skipped);
+            self.skip -= skipped;
+            self.skipped += skipped;
+        }
         let Some(prefix) = inbox.first_chunk::<PREFIX_LEN>() else { return Ok(None) };
         let prefix = i32::from_be_bytes(*prefix);
         let len = usize::try_from(prefix).map_err(|_| NegativeLength(prefix))?;
@@ -116,8 +118,8 @@ impl Splitter {
         if inbox.len() < PREFIX_LEN + keep {
             return Ok(None);
         }
-        inbox.advance(PREFIX_LEN);
-        let kept = inbox.split_to(keep).freeze();
+        let mut kept = inbox.split_to(PREFIX_LEN + keep).freeze();
+        kept.advance(PREFIX_LEN);
         if oversize {
             self.skip = len - keep;
             self.skipped = 0;

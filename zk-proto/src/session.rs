@@ -325,7 +325,6 @@ impl<T> Session<T> {
     /// The earliest deadline of this state.
     fn next_due(&self) -> Option<(Duration, Due)> {
         let timers = &self.timers;
-        let expiry = (self.credentials.id != SessionId::NONE).then(|| (timers.expiry_at(), Due::Expiry));
         match self.state {
             State::Up => {
                 let (ping, silent) = (timers.ping_at(), timers.silent_at());
@@ -333,11 +332,16 @@ impl<T> Session<T> {
             }
             State::Greeting => {
                 let silent = (timers.greeting_until, Due::Silent);
-                Some(expiry.filter(|expiry| expiry.0 <= silent.0).unwrap_or(silent))
+                Some(self.expiry().filter(|expiry| expiry.0 <= silent.0).unwrap_or(silent))
             }
-            State::Down => expiry,
+            State::Down => self.expiry(),
             State::Ended => None,
         }
+    }
+
+    /// When the servers have given up the session, if there is one.
+    fn expiry(&self) -> Option<(Duration, Due)> {
+        (self.credentials.id != SessionId::NONE).then(|| (self.timers.expiry_at(), Due::Expiry))
     }
 
     /// Takes a step of the state table; a step that cannot happen changes nothing.

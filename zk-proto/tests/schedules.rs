@@ -58,7 +58,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Two seeds at a time: the machines that this is for have two cores.
+/// So many seeds at a time: the machines that this is for have two cores. `ZK_THREADS=1` plays them in their order.
 const THREADS: usize = 2;
 const SCHEDULES: u64 = if cfg!(debug_assertions) { 2_000 } else { 200_000 };
 /// From so many on, every mark must be hit.
@@ -154,9 +154,10 @@ fn play_many(
     Ok((marks, steps))
 }
 
-/// Two threads share the seeds; the first failure stops both.
+/// Threads share the seeds; the first failure stops all.
 fn play_all(seeds: Range<u64>, paths: &[Paths; 2]) -> Vec<Result<(Marks, u64), String>> {
-    let (failed, playing) = (AtomicBool::new(false), [const { AtomicU64::new(0) }; THREADS]);
+    let count = number("ZK_THREADS").map_or(THREADS, |threads| threads as usize);
+    let (failed, playing) = (AtomicBool::new(false), Vec::from_iter((0..count).map(|_| AtomicU64::new(0))));
     let (ended, all_ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         let (failed, seeds, playing) = (&failed, &seeds, &playing);
@@ -164,7 +165,7 @@ fn play_all(seeds: Range<u64>, paths: &[Paths; 2]) -> Vec<Result<(Marks, u64), S
             .iter()
             .enumerate()
             .map(|(thread, playing)| {
-                let mine = seeds.clone().filter(move |seed| seed % THREADS as u64 == thread as u64);
+                let mine = seeds.clone().filter(move |seed| seed % count as u64 == thread as u64);
                 scope.spawn(move || {
                     let result = play_many(mine, paths, failed, playing);
                     playing.store(0, Ordering::Relaxed);

@@ -29,6 +29,12 @@ impl Text {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// The characters as UTF-8, which costs nothing: [`as_str`](Self::as_str) checks them again.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The part of the text behind its first `skip` bytes, sharing the frame; the whole text when
     /// `skip` does not fall between two characters.
     #[must_use]

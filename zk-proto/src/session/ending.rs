@@ -24,7 +24,7 @@ impl<T> Session<T> {
         if id == SessionId::NONE || self.state == State::Ended {
             return;
         }
-        self.timers.timeout = self.config.timeout;
+        self.timers.set_timeout(self.config.timeout);
         self.events.push_back(Event::Expired { id });
         if self.config.renew {
             self.interrupt_waiting(Interruption::SessionExpired);

@@ -12,11 +12,11 @@ use crate::{
     code::ErrorCode,
     frame::{Frame, REPLY_HEADER_LEN, TooLarge},
     id::{SessionId, Zxid},
-    jute::{Decode as _, Reader, decode_from},
+    jute::{Decode as _, Reader},
     records::{ReplyHeader, WatcherEvent},
     watch::WatchedEvent,
 };
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use core::time::Duration;
 
 impl<T> Session<T> {
@@ -25,22 +25,26 @@ impl<T> Session<T> {
             return self.handle_verdict(now, greeting::verdict(&frame));
         }
         self.timers.hear(now);
-        let (bytes, too_large) = match frame {
+        let (mut bytes, too_large) = match frame {
             Frame::Whole(bytes) => (bytes, None),
             Frame::Oversize { head, size } => (head, Some(size)),
         };
-        let header: ReplyHeader = match decode_from(&bytes) {
+        let mut reader = Reader::new(&bytes);
+        let header = match ReplyHeader::decode(&mut reader) {
             Ok(header) => header,
             Err(error) => return self.lose(Loss::Decode(error)),
         };
         match header.xid {
-            xid::NOTIFICATION => self.handle_notification(&bytes, header.zxid),
+            xid::NOTIFICATION => self.handle_notification(&mut reader, header.zxid),
             xid::PING => {
                 self.saw(header.zxid);
                 self.events.push_back(Event::Bookmark(header.zxid));
             }
             xid::AUTH => self.handle_auth(&header),
-            _ => self.handle_reply(&header, bytes.slice(REPLY_HEADER_LEN..), too_large),
+            _ => {
+                bytes.advance(REPLY_HEADER_LEN);
+                self.handle_reply(&header, bytes, too_large);
+            }
         }
     }
 
@@ -62,7 +66,7 @@ impl<T> Session<T> {
                 }
                 let id = credentials.id;
                 self.timers.hear(now);
-                self.timers.timeout = timeout;
+                self.timers.set_timeout(timeout);
                 // A read-only server's session is its own invention: no other server knows it.
                 self.credentials = if read_only && !resumed { Credentials::NEW } else { credentials };
                 self.events.push_back(Event::Established(Established { id, timeout, read_only, resumed }));
@@ -71,10 +75,8 @@ impl<T> Session<T> {
         }
     }
 
-    fn handle_notification(&mut self, bytes: &Bytes, zxid: Zxid) {
-        let mut reader = Reader::new(bytes);
-        let decoded = ReplyHeader::decode(&mut reader).and_then(|_| WatcherEvent::decode(&mut reader));
-        match decoded {
+    fn handle_notification(&mut self, body: &mut Reader<'_>, zxid: Zxid) {
+        match WatcherEvent::decode(body) {
             Ok(WatcherEvent { event_type, state, path }) => {
                 let event = WatchedEvent { event_type, state, path, zxid };
                 self.watches.fired(&event);

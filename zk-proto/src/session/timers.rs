@@ -24,7 +24,10 @@ pub(super) enum Due {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timers {
     /// Negotiated session timeout; the requested one before the first greeting.
-    pub(super) timeout: Duration,
+    timeout: Duration,
+    /// Parts of it, divided once: the next deadline is asked for after every input.
+    third: Duration,
+    two_thirds: Duration,
     /// Last frame, or last real progress of one, on any connection.
     pub(super) heard: Duration,
     /// Last request handed out. Auth packets do not count: servers do not take them for a sign of life.
@@ -36,17 +39,27 @@ pub(super) struct Timers {
 }
 
 impl Timers {
-    pub(super) const fn new(timeout: Duration) -> Self {
+    pub(super) fn new(timeout: Duration) -> Self {
         let zero = Duration::ZERO;
-        Self { timeout, heard: zero, sent: zero, greeting_until: zero, progress: 0 }
+        let mut timers =
+            Self { timeout, third: zero, two_thirds: zero, heard: zero, sent: zero, greeting_until: zero, progress: 0 };
+        timers.set_timeout(timeout);
+        timers
+    }
+
+    /// How long a session lives without a sign of life, wanted or negotiated.
+    pub(super) fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+        self.third = timeout / 3;
+        self.two_thirds = timeout.saturating_mul(2) / 3;
     }
 
     pub(super) fn ping_at(&self) -> Duration {
-        self.sent.saturating_add(self.timeout / 3)
+        self.sent.saturating_add(self.third)
     }
 
     pub(super) fn silent_at(&self) -> Duration {
-        self.heard.saturating_add(self.timeout * 2 / 3)
+        self.heard.saturating_add(self.two_thirds)
     }
 
     pub(super) fn expiry_at(&self) -> Duration {

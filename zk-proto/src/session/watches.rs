@@ -76,7 +76,8 @@ impl Armed {
 /// Every watch that the server should have.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
-    paths: BTreeMap<Box<str>, Armed>,
+    /// By the bytes of the path: an event's path is looked up without checking its UTF-8 once more.
+    paths: BTreeMap<Box<[u8]>, Armed>,
 }
 
 impl Watches {
@@ -88,7 +89,7 @@ impl Watches {
     /// Whether a persistent watch of this mode stands on the path.
     pub(super) fn has(&self, path: &str, mode: WatchMode) -> bool {
         let list = if mode == WatchMode::PERSISTENT_RECURSIVE { RECURSIVE } else { PERSISTENT };
-        self.paths.get(path).is_some_and(|armed| armed.lists().any(|l| l == list))
+        self.paths.get(path.as_bytes()).is_some_and(|armed| armed.lists().any(|l| l == list))
     }
 
     /// A request that changes watches leaves: what it removes is forgotten now.
@@ -96,7 +97,7 @@ impl Watches {
         match change {
             Change::Set(..) => {}
             Change::Remove(kind, path) => self.remove(*kind, path),
-            Change::RemoveAll(path) => drop(self.paths.remove(path)),
+            Change::RemoveAll(path) => drop(self.paths.remove(path.as_bytes())),
         }
     }
 
@@ -120,11 +121,11 @@ impl Watches {
                         _,
                     ) => return,
                 };
-                self.paths.entry(path).or_default().set(list, true);
+                self.paths.entry(path.into_boxed_bytes()).or_default().set(list, true);
             }
             // Another addWatch may have been answered since this removal left.
             Change::Remove(kind, path) => self.remove(kind, &path),
-            Change::RemoveAll(path) => drop(self.paths.remove(&path)),
+            Change::RemoveAll(path) => drop(self.paths.remove(path.as_bytes())),
         }
     }
 
@@ -135,7 +136,7 @@ impl Watches {
             WatchKind::Persistent => &[PERSISTENT],
             WatchKind::PersistentRecursive => &[RECURSIVE],
         };
-        self.clear(path, lists);
+        self.clear(path.as_bytes(), lists);
     }
 
     /// An event arrived: the one-shot watches that it consumed are gone.
@@ -146,10 +147,10 @@ impl Watches {
             EventType::NODE_CHILDREN_CHANGED => &[CHILD],
             _ => return,
         };
-        self.clear(event.path.as_str(), lists);
+        self.clear(event.path.as_bytes(), lists);
     }
 
-    fn clear(&mut self, path: &str, lists: &[usize]) {
+    fn clear(&mut self, path: &[u8], lists: &[usize]) {
         let Some(armed) = self.paths.get_mut(path) else { return };
         lists.iter().for_each(|list| armed.set(*list, false));
         if *armed == Armed::default() {
@@ -198,7 +199,7 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn push(&mut self, list: usize, path: &str, path_len: usize) {
+    fn push(&mut self, list: usize, path: &[u8], path_len: usize) {
         if let Some(list) = self.lists.get_mut(list) {
             list.push(path);
             self.bytes += path_len;

@@ -85,6 +85,12 @@ impl Ensemble {
         plan.read_only_servers.min(plan.servers).checked_sub(1).into_iter().for_each(|last| {
             ensemble.members[..=last].iter_mut().for_each(|member| member.read_only = true);
         });
+        if plan.long_paths {
+            // Watches that have something to tell from the start.
+            let node = Node { exists: true, mzxid: plan.start_zxid, pzxid: plan.start_zxid };
+            ensemble.nodes = [node; PATHS];
+            ensemble.members.iter_mut().for_each(|member| member.nodes = ensemble.nodes);
+        }
         if plan.resume == Resume::Alive {
             let timeout = plan.timeout.min(plan.timeout_max);
             ensemble.sessions.push(Session {

@@ -56,12 +56,41 @@ const GARBAGE: [(&[u8], Mark); 11] = [
     ),
 ];
 
+/// Strange, and no reason to hang up: an event of no type and no path, as old servers told state changes; an event of a
+/// type that is yet to come; events with bytes behind them, and with a path that is not UTF-8; a ping's answer with a
+/// body.
+const ODDITIES: [&[u8]; 5] = [
+    &[
+        0, 0, 0, 28, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 3, 0,
+        0, 0, 0,
+    ],
+    &[
+        0, 0, 0, 30, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 3, 0, 0, 0, 2,
+        b'/', b'!',
+    ],
+    &[
+        0, 0, 0, 32, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 88, 0, 0, 0, 3, 0, 0, 0, 2,
+        b'/', b'!', 1, 2,
+    ],
+    &[
+        0, 0, 0, 30, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0, 3, 0, 0, 0, 2,
+        b'/', 0xff,
+    ],
+    &[0, 0, 0, 20, 0xff, 0xff, 0xff, 0xfe, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+];
+
 /// An auth reply that nobody asked for; garbage only when no auth packet is on its way.
 const AUTH_REPLY: [u8; 20] = [0, 0, 0, 16, 0xff, 0xff, 0xff, 0xfc, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// Some garbage for a connection that is up.
 pub(crate) fn garbage(rng: &mut Rng, auth_is_asked: bool) -> (&'static [u8], Mark) {
-    if !auth_is_asked && rng.one_in(6) { (&AUTH_REPLY, Mark::GarbageAuth) } else { rng.pick(&GARBAGE) }
+    if !auth_is_asked && rng.one_in(6) {
+        (&AUTH_REPLY, Mark::GarbageAuth)
+    } else if rng.one_in(4) {
+        (rng.pick(&ODDITIES), Mark::Oddity)
+    } else {
+        rng.pick(&GARBAGE)
+    }
 }
 
 impl Host {

@@ -64,6 +64,8 @@ pub(crate) struct Host {
     pub(crate) may_have_more: [bool; PATHS],
     /// One-shot watches that were set again without an event, and the znode as it was; for the rules.
     pub(crate) rearmed: Vec<(usize, usize, Node)>,
+    /// Those that caused an event, and the znode as it was.
+    pub(crate) told: Vec<(usize, usize, Node)>,
     /// What the server applied for a request on this connection; its other connections' watches fire too.
     pub(crate) caught_up: Vec<(Txn, i64)>,
     /// The body of a getData.
@@ -93,6 +95,7 @@ impl Host {
             watched: Default::default(),
             may_have_more: [false; PATHS],
             rearmed: Vec::new(),
+            told: Vec::new(),
             caught_up: Vec::new(),
             reply: vec![b'r'; plan.reply_len],
         }
@@ -193,7 +196,17 @@ impl Host {
         {
             self.may_have_more[path] = true;
         }
-        let code = site.rng.pick(&[ErrorCode::THROTTLED_OP, ErrorCode::MARSHALLING_ERROR, ErrorCode(-4711)]);
+        let code = site.rng.pick(&[
+            ErrorCode::THROTTLED_OP,
+            ErrorCode::MARSHALLING_ERROR,
+            ErrorCode(-4711),
+            ErrorCode::UNIMPLEMENTED,
+        ]);
+        if code == ErrorCode::UNIMPLEMENTED {
+            // A server that does not know the operation says so and hangs up (protocol.md section 6).
+            self.wire.reply(xid, Zxid(-1), Err::<&Empty, _>(code));
+            return self.forget();
+        }
         let zxid = Zxid(site.ensemble.zxid(self.member));
         if site.rng.one_in(4) {
             self.wire.reply_with_body(xid, zxid, code, &7_i32);
@@ -283,6 +296,7 @@ impl Host {
             if let Some(event) = event {
                 site.marks.hit(Mark::ToldByRearming);
                 self.tell(event, path, -1, site.paths);
+                self.told.push((list, path, node));
                 continue;
             }
             let watched = &mut self.watched[path];

@@ -46,6 +46,7 @@ marks! {
     GarbageXid "reply to no request";
     GarbageAuth "auth reply to no auth packet";
     GarbageEvent "truncated event";
+    Oddity "strange frame that is no reason to hang up";
     Oversize "reply over the limit";
     OversizeSkipped "frame behind a reply over the limit";
     OwnExpiryDown "own expiry at 4/3 T without a connection";

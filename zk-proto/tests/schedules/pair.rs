@@ -122,7 +122,7 @@ impl<'p> Pair<'p> {
         for _ in 0..self.plan.steps {
             let step = self.plan.step(&mut self.rng);
             // Rare, so it must not slip by.
-            let is_between = self.plan.long_paths && self.rules.rearmed().0 > 1 && self.rng.one_in(3);
+            let is_between = self.plan.long_paths && self.rules.rearmed().0 > 1 && !self.rng.one_in(4);
             self.step(if is_between { Step::CutBetweenRearms } else { step })?;
             if self.client.session.state() == State::Ended && self.rng.one_in(4) {
                 break;
@@ -246,6 +246,9 @@ impl<'p> Pair<'p> {
         link.host.serve(site!(self));
         for (list, path, node) in link.host.rearmed.drain(..) {
             self.rules.rearmed_silently(list, path, node)?;
+        }
+        for (list, path, node) in link.host.told.drain(..) {
+            self.rules.rearmed_loudly(list, path, node)?;
         }
         Ok(())
     }
@@ -446,6 +449,10 @@ impl<'p> Pair<'p> {
     /// The client has given the transport up. The server does not know yet, and may still read.
     fn drop_link(&mut self) {
         let Some(mut link) = self.link.take() else { return };
+        if self.rng.one_in(4) {
+            // The host closes its transport, and says so: that is no second loss.
+            self.client.closed();
+        }
         link.host.wire.poll_transmit();
         if link.host.wire.is_up() && !link.hole_up && !self.is_healthy {
             let len = self.rng.some_of(link.to_server.len());

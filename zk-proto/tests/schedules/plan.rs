@@ -169,7 +169,7 @@ fn rate(rng: &mut Rng, one_seed_in: usize, rates: &[usize]) -> usize {
     if rng.one_in(one_seed_in) { rng.pick(rates) } else { 0 }
 }
 
-fn table(rng: &mut Rng, long_paths: bool) -> Table {
+fn table(rng: &mut Rng, long_paths: bool, long_replies: bool) -> Table {
     let mut all: Vec<Step> = Vec::with_capacity(3 * TABLE_LEN);
     for (step, weight) in LIFE {
         let weight = weight * rng.pick(&[1, 2, 2, 3]);
@@ -181,6 +181,9 @@ fn table(rng: &mut Rng, long_paths: bool) -> Table {
             let weight = if step == Step::Close { 1 } else { weight * rng.pick(&[1, 2, 4]) };
             all.extend(std::iter::repeat_n(step, weight));
         }
+    }
+    if long_replies {
+        all.extend([Step::Trickle; 4]);
     }
     if long_paths {
         all.extend([Step::CutBetweenRearms; 8]);
@@ -207,13 +210,15 @@ impl Plan {
     }
 
     fn any(rng: &mut Rng) -> Self {
-        let long_paths = rng.one_in(100);
+        let long_paths = rng.one_in(50);
         let big = rng.one_in(12);
         let timeout = rng.pick(&[3000, 6000, 6000, 9000]);
         let servers = rng.pick(&[1, 1, 2, 3]);
         let small = !long_paths && rng.one_in(6);
+        let reply_len = if big || small { rng.pick(&[40, 90, 300, 9_000, 21_000, 21_000]) } else { 3 };
+        let long_replies = reply_len > 4096;
         Self {
-            table: table(rng, long_paths),
+            table: table(rng, long_paths, long_replies),
             steps: 40 + rng.below(110),
             servers,
             read_only_servers: if rng.one_in(6) { 1 + rng.below(servers) } else { 0 },
@@ -225,9 +230,10 @@ impl Plan {
             first_xid: if rng.one_in(3) { i32::MAX - rng.below(25) as i32 } else { 1 },
             resume: rng.pick(&[Resume::No, Resume::No, Resume::No, Resume::No, Resume::Alive, Resume::Dead]),
             start_zxid: rng.pick(&[5, 0x1_0000_0005, 0x7_ffff_fff0]),
-            reply_len_max: if small { 120 } else { 1 << 20 },
+            // A header and 90 bytes: to the byte.
+            reply_len_max: if small { 106 } else { 1 << 20 },
             long_paths,
-            reply_len: if big || small { rng.pick(&[40, 90, 300, 9_000, 21_000, 21_000]) } else { 3 },
+            reply_len,
             write_len: if big { 12_000 } else { 3 },
             greet_faults: if rng.one_in(2) { subset(rng, &GREET_FAULTS) } else { Vec::new() },
             greet_fault_rate: rng.pick(&[2, 4, 10]),
@@ -239,7 +245,7 @@ impl Plan {
             is_keeper: rng.one_in(6),
             no_local_sessions: rng.one_in(3),
             event_zxid: rng.one_in(2),
-            has_twin: rng.one_in(if big || small { 3 } else { 16 }),
+            has_twin: rng.one_in(if long_replies { 2 } else { 16 }),
             piece: rng.pick(&[0, 0, 0, 1, 7, 40]),
             paths: if long_paths { PATHS } else { rng.pick(&[1, 2, PATHS, PATHS]) },
         }

@@ -107,8 +107,8 @@ pub(crate) struct Rules {
     rearms_sent: usize,
     dialed: u64,
     patience: u64,
-    /// The last whole frame, and the last sign of life of any kind.
-    frame_at: u64,
+    /// The last sure sign of life, and the last one of any kind.
+    sure_at: u64,
     life_at: u64,
     talked: u64,
     pings: usize,
@@ -158,7 +158,7 @@ impl Rules {
             rearms_sent: 0,
             dialed: 0,
             patience: plan.patience,
-            frame_at: 0,
+            sure_at: 0,
             life_at: 0,
             talked: 0,
             pings: 0,
@@ -262,14 +262,14 @@ impl Rules {
         self.wire = wire;
         // A greeting counts when it gives a session; its parts never do.
         if self.is_up {
-            if life == Life::Part {
+            if matches!(life, Life::Part | Life::SurePart) {
                 marks.hit(Mark::PartIsLife);
             }
             if life > Life::None {
                 (self.life_at, self.pings) = (now, 0);
             }
-            if life == Life::Frame {
-                self.frame_at = now;
+            if life >= Life::SurePart {
+                self.sure_at = now;
             }
         }
     }
@@ -303,6 +303,14 @@ impl Rules {
             _ => !node.exists,
         };
         hold!("E4", is_same, "a change of path {path} is hidden from list {list}: {node:?}, known {armed:?}");
+        Ok(())
+    }
+
+    /// Watches were set again with an event: then the znode must be another than the one that the client knows.
+    pub(crate) fn rearmed_loudly(&self, list: usize, path: usize, node: Node) -> Held {
+        let armed = self.armed[path][list];
+        let is_phantom = self.watches[path][list] && node.exists && node == armed;
+        hold!("E3", !is_phantom, "an event of path {path} for list {list}, and nothing changed: {node:?}");
         Ok(())
     }
 
@@ -377,7 +385,7 @@ impl Rules {
 
     /// Whether an own expiry is due.
     const fn is_certainly_gone(&self, now: u64) -> bool {
-        now - self.frame_at >= self.timeout * 4 / 3
+        now - self.sure_at >= self.timeout * 4 / 3
     }
 
     /// W11, W12: a loss has one cause, and is told once.
@@ -397,7 +405,7 @@ impl Rules {
             }
             (Loss::Silent, None) => {
                 let is_silent = if was_up {
-                    now - self.frame_at >= self.timeout * 2 / 3
+                    now - self.sure_at >= self.timeout * 2 / 3
                 } else {
                     now >= self.dialed + self.patience || self.is_certainly_gone(now)
                 };
@@ -418,7 +426,7 @@ impl Rules {
                 marks.hit(if self.held.is_some() { Mark::Gone } else { Mark::GoneWithoutSession });
             }
             Fatal::WatchesRefused => marks.hit(Mark::WatchesRefused),
-            Fatal::NotZooKeeper | Fatal::Refused | Fatal::Decode | Fatal::Length | Fatal::Unexpected => {}
+            Fatal::NotZooKeeper(_) | Fatal::Refused | Fatal::Decode | Fatal::Length | Fatal::Unexpected => {}
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What the server's bytes mean, read a second time and independently of the machine: the events that must follow.
 
-use super::chance::print_of;
+use super::{chance::print_of, paths::PATHS};
 use std::collections::VecDeque;
 use zk_proto::{
     OpCode,
     frame::CONNECT_REPLY_LEN_MAX,
-    session::{Loss, xid},
+    session::{Looks, Loss, xid},
 };
 
 /// Bytes of an unfinished frame that are a sign of life.
@@ -19,7 +19,7 @@ const REPLY_HEADER_LEN: usize = 16;
 /// Why bytes cost the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fatal {
-    NotZooKeeper,
+    NotZooKeeper(Looks),
     Refused,
     Gone,
     Decode,
@@ -29,11 +29,13 @@ pub(crate) enum Fatal {
 }
 
 impl Fatal {
-    pub(crate) const fn is(self, loss: &Loss) -> bool {
+    pub(crate) fn is(self, loss: &Loss) -> bool {
+        if let (Self::NotZooKeeper(looks), Loss::NotZooKeeper(told)) = (self, loss) {
+            return looks == *told;
+        }
         matches!(
             (self, loss),
-            (Self::NotZooKeeper, Loss::NotZooKeeper(_))
-                | (Self::Refused, Loss::Refused(_))
+            (Self::Refused, Loss::Refused(_))
                 | (Self::Gone, Loss::Expired)
                 | (Self::Decode, Loss::Decode(_))
                 | (Self::Length, Loss::Frame(_))
@@ -81,7 +83,7 @@ pub(crate) struct Wire {
     skip: usize,
     skipped: usize,
     /// How often the unfinished frame was a sign of life.
-    progress: usize,
+    progress: [usize; 3],
     /// Requests without an answer, and identities.
     pub(crate) sent: VecDeque<(i32, What)>,
     pub(crate) auths: VecDeque<usize>,
@@ -96,6 +98,8 @@ pub(crate) enum Life {
     /// Something that costs the connection.
     Garbage,
     Part,
+    /// A part, however it is counted.
+    SurePart,
     Frame,
 }
 
@@ -154,24 +158,36 @@ impl Wire {
     /// A frame that is not finished may be a sign of life too.
     fn life(&mut self, life: Life) -> Life {
         if life == Life::Frame {
-            self.progress = 0;
+            self.progress = [0; 3];
         }
         let unfinished = if self.skip > 0 { self.skipped } else { self.buf.len() };
-        let progress = (unfinished + LIFE_SLACK) / LIFE_BYTES;
-        if progress > self.progress {
-            self.progress = progress;
-            return life.max(Life::Part);
+        if self.is_dead {
+            // What is behind garbage is not read.
+            return life;
         }
-        life
+        let counts = [unfinished.saturating_sub(LIFE_SLACK), unfinished, unfinished + LIFE_SLACK];
+        let progress = counts.map(|bytes| bytes / LIFE_BYTES);
+        let is_more = |way: usize| progress[way] > self.progress[way];
+        let part = match [is_more(0), is_more(1), is_more(2)] {
+            [true, true, true] => Life::SurePart,
+            [false, false, false] => Life::None,
+            _ => Life::Part,
+        };
+        self.progress = progress;
+        life.max(part)
     }
 
     /// What the next frame means, and its length.
     fn next(&mut self, rest: &[u8]) -> Option<(Result<Meaning, Fatal>, usize)> {
         let prefix = i32_at(rest, 0)?;
         if !self.is_greeted {
-            let is_tls = matches!(rest, [0x15 | 0x16, 3, 0..=4, ..]);
-            let Some(len) = usize::try_from(prefix).ok().filter(|len| *len <= CONNECT_REPLY_LEN_MAX && !is_tls) else {
-                return Some((Err(Fatal::NotZooKeeper), 0));
+            let Some(len) = usize::try_from(prefix).ok().filter(|len| *len <= CONNECT_REPLY_LEN_MAX) else {
+                let looks = match rest {
+                    [b'H', b'T', b'T', b'P', ..] => Looks::Http,
+                    [0x15 | 0x16, 3, 0..=4, ..] => Looks::Tls,
+                    _ => Looks::Unknown,
+                };
+                return Some((Err(Fatal::NotZooKeeper(looks)), 0));
             };
             let frame = rest.get(4..4 + len)?;
             return Some((greeted(frame), 4 + len));
@@ -232,7 +248,9 @@ fn event(body: &[u8], zxid: i64) -> Option<Meaning> {
     let kind = i32_at(body, 0)?;
     let len = usize::try_from(i32_at(body, 8)?).ok()?;
     let path = body.get(12..12 + len)?;
-    Some(Meaning::Watch { kind, zxid, path: usize::from(path.get(1)?.wrapping_sub(b'0')) })
+    // Paths that are none of ours only come in oddities.
+    let index = path.get(1).map(|byte| usize::from(byte.wrapping_sub(b'0'))).filter(|index| *index < PATHS);
+    Some(Meaning::Watch { kind, zxid, path: index.unwrap_or(usize::MAX) })
 }
 
 /// The client's frames as a reader of a trace wants them.

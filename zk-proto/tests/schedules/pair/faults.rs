@@ -13,8 +13,12 @@ impl Pair<'_> {
             return Ok(());
         }
         let Some(mut link) = self.link.take() else { return Ok(()) };
+        // What changed while nobody watched is what the second frame is for.
+        self.ensemble.change(&mut self.rng, self.plan.paths);
+        self.ensemble.change(&mut self.rng, self.plan.paths);
         let bytes = std::mem::take(&mut link.to_server);
         self.receive(&mut link, &bytes);
+        link.host.catch_up(site!(self));
         let held = self.serve_one(&mut link);
         Self::collect(&mut link);
         self.link = Some(link);

@@ -108,6 +108,9 @@ impl Pair<'_> {
     fn bookmark(&mut self) -> Held {
         let before = self.rules.bookmarks;
         for _ in 0..3 {
+            // What is due already goes first: the server has heard nothing since it took the client.
+            self.pass_until(self.now)?;
+            self.flush()?;
             self.pass_until(self.now + self.plan.timeout.min(self.plan.timeout_max) / 3)?;
             self.flush()?;
         }

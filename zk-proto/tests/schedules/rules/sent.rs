@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        calls::{ticket_of, watch_lists},
+        calls::{PERSISTENT, ticket_of, watch_lists},
         marks::{Mark, Marks},
         paths::Paths,
         plan::password,
@@ -69,10 +69,11 @@ impl Rules {
         if op == OpCode::AUTH {
             return self.auth(number, body);
         }
-        self.talked = now;
+        let silent = now - std::mem::replace(&mut self.talked, now);
         hold!("W9", self.auths_sent >= self.auths_first, "{op:?} before the identities");
         if op == OpCode::PING {
             hold!("W1", number == xid::PING && body.is_empty(), "a ping with xid {number}");
+            hold!("W10", silent >= self.timeout / 3, "a ping after {silent} ms without sending");
             self.pings += 1;
             return Ok(());
         }
@@ -128,15 +129,18 @@ impl Rules {
     fn watches_frame(&mut self, op: OpCode, frame: &[u8], paths: &Paths, marks: &mut Marks) -> Held {
         hold!("W9", self.stage <= Stage::Watches, "watches behind requests");
         self.stage = Stage::Watches;
-        let (mut strange, mut count) = (None, 0);
+        let (mut strange, mut count, mut needs_new_op) = (None, 0, false);
         let relative = watch_lists(op, &frame[8..], |list, path| {
             count += 1;
+            needs_new_op |= list >= PERSISTENT;
             let path = paths.index(path);
             match self.owed.iter().position(|owed| path.is_some_and(|path| *owed == (list, path))) {
                 Some(index) => drop(self.owed.swap_remove(index)),
                 None => strange = Some((list, path)),
             }
         });
+        // Servers before 3.6 do not know setWatches2.
+        hold!("W9", needs_new_op == (op == OpCode::SET_WATCHES2), "{op:?} where the other one is needed");
         hold!("W9", strange.is_none(), "list and path {strange:?} are not to be set");
         let Some(relative) = relative else {
             hold!("W9", false, "a broken frame of watches");

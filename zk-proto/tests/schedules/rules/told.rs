@@ -66,7 +66,7 @@ impl Rules {
         let is_end = !self.renew && self.held.is_some_and(|held| held != id);
         if !is_end {
             (self.is_up, self.timeout) = (true, timeout);
-            (self.frame_at, self.life_at) = (now, now);
+            (self.sure_at, self.life_at) = (now, now);
             self.stage = Stage::Auth;
             self.auths_first = self.identities.len();
             let watches = &self.watches;
@@ -298,6 +298,7 @@ impl Rules {
             hold!("W5", !is_lost, "ticket {ticket} can wait for the next connection");
             self.finish(ticket, Outcome::NotSent)?;
         } else {
+            hold!("W5", is_sent || by != Interruption::SessionExpired, "ticket {ticket} was never sent");
             let (kind, path) = self.finish(ticket, Outcome::Unknown)?;
             self.forget(kind, path);
         }
@@ -312,9 +313,10 @@ impl Rules {
 
     fn fired(&mut self, event: EventType, path: usize) {
         let lists: &[usize] = match event {
+            EventType::NODE_CREATED | EventType::NODE_DATA_CHANGED => &[DATA, EXIST],
             EventType::NODE_CHILDREN_CHANGED => &[CHILD],
             EventType::NODE_DELETED => &[DATA, EXIST, CHILD],
-            _ => &[DATA, EXIST],
+            _ => &[],
         };
         lists.iter().for_each(|list| self.watches[path][*list] = false);
     }
