@@ -28,6 +28,7 @@ mod line;
 pub mod model;
 mod observe;
 mod profile;
+mod secure;
 #[cfg(test)]
 mod tests;
 

@@ -53,7 +53,7 @@ pub struct TestServer {
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs before `start`"]
 pub struct Builder {
-    config: ModelConfig,
+    pub(super) config: ModelConfig,
 }
 
 impl Default for Builder {
@@ -115,6 +115,9 @@ impl Builder {
         self.config.wall_base_ms = i64::try_from(wall.as_millis()).unwrap_or(i64::MAX);
         if self.config.first_session == SessionId::NONE {
             self.config.first_session = first_session(self.config.wall_base_ms);
+        }
+        if let Some(sasl) = &mut self.config.sasl {
+            sasl.nonce_seed = self.config.first_session.0.cast_unsigned();
         }
         let hub = Hub::new(Model::new(self.config), members);
         (0..members).map(|member| TestServer::open(&hub, member)).collect()

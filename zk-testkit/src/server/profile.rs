@@ -18,6 +18,8 @@ pub struct Profile {
     pub(super) multi_create2: bool,
     /// A check outside of multi is an unknown operation; before, it got no answer at all.
     pub(super) refuses_bare_check: bool,
+    /// The scheme `sasl` is known; an ACL may name it. Set where SASL is configured.
+    pub(super) sasl: bool,
     /// Opcodes this server does not know although its version does.
     without: Vec<OpCode>,
 }
@@ -46,6 +48,7 @@ impl Profile {
             read_filter: fixes.read_filter,
             multi_create2: fixes.multi_create2,
             refuses_bare_check: fixes.bare_check,
+            sasl: false,
             without: Vec::new(),
         }
     }

@@ -10,8 +10,8 @@ use zk_proto::{
     multi::MultiRequest,
     records::{
         AuthPacket, Create2Response, CreateContainerRequest, CreateRequest, CreateResponse, CreateTtlRequest, Empty,
-        PathRequest, PathVersionRequest, ReconfigRequest, SaslRequest, SaslResponse, SetAclRequest, SetDataRequest,
-        StatResponse, SyncRequest, SyncResponse,
+        PathRequest, PathVersionRequest, ReconfigRequest, SetAclRequest, SetDataRequest, StatResponse, SyncRequest,
+        SyncResponse,
     },
     session::xid,
 };
@@ -62,6 +62,9 @@ impl Model {
     pub(super) fn handle_request(&mut self, call: Call<'_>) {
         self.note(&call);
         if !matches!(call.op, OpCode::AUTH | OpCode::SASL) {
+            if !self.is_authenticated(call.conn) {
+                return self.refuse(&call, ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH);
+            }
             self.sessions.touch(call.now, call.session);
         }
         if let Some(code) = self.scripted_refusal(call.op) {
@@ -131,7 +134,7 @@ impl Model {
                 self.reply(call, &call.record().map(echo));
             }
             OpCode::AUTH => self.authenticate(call),
-            OpCode::SASL => self.refuse_sasl(call),
+            OpCode::SASL => self.sasl(call),
             OpCode::CLOSE_SESSION => self.close_session(call),
             _ if self.dispatch_read(call) || self.dispatch_watch(call) => {}
             _ => self.refuse(call, ErrorCode::UNIMPLEMENTED),
@@ -175,14 +178,6 @@ impl Model {
         self.end_session(call.now, call.session);
         self.reply(call, &Ok(Empty {}));
         self.hang_up(call.conn, Close::Gently);
-    }
-
-    /// No SASL is configured here, and this is how a server says so.
-    fn refuse_sasl(&mut self, call: &Call<'_>) {
-        if call.record::<SaslRequest<'_>>().is_err() {
-            return self.hang_up(call.conn, Close::Gently);
-        }
-        self.put_reply(call.conn, call.xid, Zxid(0), &Ok(SaslResponse { token: None }));
     }
 
     /// What cannot be read costs the connection, without an answer.
