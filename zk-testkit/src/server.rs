@@ -18,7 +18,6 @@
 //!
 //! Must not know `zk-client`.
 
-mod door;
 mod edit;
 mod ensemble;
 mod faults;

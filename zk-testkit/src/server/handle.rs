@@ -15,9 +15,10 @@ use std::{
 use tokio::io::DuplexStream;
 use zk_proto::SessionId;
 
+use crate::door::Door;
+
 use super::{
     Profile,
-    door::Door,
     hub::Hub,
     line,
     model::{Model, ModelConfig},
@@ -150,8 +151,15 @@ impl TestServer {
     fn open(hub: &Arc<Hub>, member: usize) -> io::Result<Self> {
         let server = Self { hub: Arc::clone(hub), member, door: Door::new()? };
         server.set_serving(true);
-        server.door.open(&server.hub, member)?;
+        server.open_door()?;
         Ok(server)
+    }
+
+    fn open_door(&self) -> io::Result<()> {
+        let (hub, member) = (Arc::clone(&self.hub), self.member);
+        self.door.open(move |stream, peer| {
+            tokio::spawn(line::serve(Arc::clone(&hub), member, stream, peer));
+        })
     }
 
     fn set_serving(&self, serving: bool) {
@@ -203,7 +211,7 @@ impl TestServer {
     #[expect(clippy::unused_async, reason = "starting spawns a task: async makes a runtime certain")]
     pub async fn start_again(&self) -> io::Result<()> {
         self.set_serving(true);
-        self.door.open(&self.hub, self.member)
+        self.open_door()
     }
 
     /// Closes (`true`) or opens the listener; connections that stand are left alone.
@@ -215,7 +223,7 @@ impl TestServer {
             self.door.shut().await;
             return Ok(());
         }
-        self.door.open(&self.hub, self.member)
+        self.open_door()
     }
 }
 
