@@ -8,6 +8,8 @@ mod corpora;
 mod inputs;
 #[path = "hermetic/mirror.rs"]
 mod mirror;
+#[path = "hermetic/proxy.rs"]
+mod proxy;
 #[path = "hermetic/stage.rs"]
 mod stage;
 #[path = "hermetic/tidy.rs"]

@@ -11,5 +11,9 @@ mod differential;
 mod launcher;
 #[path = "live/mirror.rs"]
 mod mirror;
+#[path = "live/proxy.rs"]
+mod proxy;
+#[path = "live/sasl.rs"]
+mod sasl;
 #[path = "live/scene.rs"]
 mod scene;

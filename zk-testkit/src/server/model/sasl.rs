@@ -15,7 +15,7 @@ use zk_proto::{
 };
 
 use super::{Close, ConnId, Model, dispatch::Call};
-use digest_md5::{NONCE_LEN, Proven, Refused};
+use digest_md5::{Failure, NONCE_LEN, Proven};
 
 /// A server that offers DIGEST-MD5, as one with a JAAS file does.
 #[derive(Clone, Default)]
@@ -51,24 +51,20 @@ pub(super) enum Exchange {
 
 impl Exchange {
     /// One token of the client, and what it is answered with; once also who the client is.
-    fn step(&mut self, config: &SaslConfig, conn: ConnId, token: &[u8]) -> Result<(String, Option<String>), Refused> {
+    fn step(&mut self, config: &SaslConfig, conn: ConnId, token: &[u8]) -> Result<(String, Option<String>), Failure> {
         match std::mem::replace(self, Self::Over) {
-            Self::Fresh if token.is_empty() => {
+            // what a client says first is not looked at
+            Self::Fresh => {
                 let nonce = nonce(config.nonce_seed, conn);
                 let challenge = digest_md5::challenge(&nonce);
                 *self = Self::Challenged { nonce };
                 Ok((challenge, None))
             }
-            Self::Fresh => {
-                // the JDK's server goes on waiting
-                *self = Self::Fresh;
-                Err(Refused)
-            }
             Self::Challenged { nonce } => {
                 let Proven { user, proof } = digest_md5::check(token, &nonce, |user| config.users.get(user).cloned())?;
                 Ok((proof, Some(user)))
             }
-            Self::Over => Err(Refused),
+            Self::Over => Err(Failure::Refused),
         }
     }
 }
@@ -95,12 +91,13 @@ impl Model {
                 conn.identities = conn.identities.iter().cloned().chain(identity).collect();
                 self.answer_token(call, ErrorCode::OK, Some(token));
             }
-            Err(Refused) if self.requires_auth_by("sasl") => {
+            Err(Failure::Stumbled) => self.hang_up(call.conn, Close::Gently),
+            Err(Failure::Refused) if self.requires_auth_by("sasl") => {
                 self.answer_token(call, ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH, None);
                 self.hang_up(call.conn, Close::Gently);
             }
-            Err(Refused) if config.allow_failed_clients => self.answer_token(call, ErrorCode::OK, None),
-            Err(Refused) => {
+            Err(Failure::Refused) if config.allow_failed_clients => self.answer_token(call, ErrorCode::OK, None),
+            Err(Failure::Refused) => {
                 self.answer_token(call, ErrorCode::AUTH_FAILED, None);
                 self.hang_up(call.conn, Close::Gently);
             }

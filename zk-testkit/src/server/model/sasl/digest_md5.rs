@@ -14,12 +14,20 @@ const REALM: &str = "zk-sasl-md5";
 /// What the password is good for: the service, and the host that is none.
 const DIGEST_URI: &str = "zookeeper/zk-sasl-md5";
 
+/// A nonce is used once, whatever a client says.
+const NONCE_COUNT: &str = "00000001";
+
 /// Number of random bytes in a nonce of the JDK.
 pub(super) const NONCE_LEN: usize = 30;
 
 /// The answer was no good; a server does not say why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Refused;
+pub(super) enum Failure {
+    /// The exchange has failed.
+    Refused,
+    /// The server stumbles over it, and hangs up without an answer.
+    Stumbled,
+}
 
 /// A client that has shown that it knows the password.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,32 +50,32 @@ pub(super) fn check(
     token: &[u8],
     nonce: &str,
     password: impl FnOnce(&str) -> Option<String>,
-) -> Result<Proven, Refused> {
-    let answer = Answer::parse(token).ok_or(Refused)?;
+) -> Result<Proven, Failure> {
+    let answer = Answer::parse(token).ok_or(Failure::Refused)?;
     let is_fit = answer.charset.as_deref().is_none_or(|charset| charset == "utf-8")
         && answer.realm == REALM
         && answer.nonce == nonce
         && answer.digest_uri.eq_ignore_ascii_case(DIGEST_URI)
-        && u32::from_str_radix(&answer.nc, 16) == Ok(1)
-        && answer.qop == "auth"
-        && answer.maxbuf.as_deref().is_none_or(|len| len.parse::<u32>().is_ok());
-    let password = password(&answer.user).filter(|_| is_fit).ok_or(Refused)?;
+        && answer.qop == "auth";
+    if answer.maxbuf.as_deref().is_some_and(|len| len.parse::<i32>().is_err()) {
+        return Err(Failure::Stumbled);
+    }
+    let password = password(&answer.user).filter(|_| is_fit).ok_or(Failure::Refused)?;
     let secret = answer.secret(&password);
     if answer.digest(&secret, "AUTHENTICATE:") != answer.response {
-        return Err(Refused);
+        return Err(Failure::Refused);
     }
     let proof = format!("rspauth={}", answer.digest(&secret, ":"));
     Ok(Proven { user: answer.user, proof })
 }
 
-/// The directives of an answer that matter here.
+/// The directives of an answer that matter here; `nc`, the count of uses of the nonce, does not.
 #[derive(Debug)]
 struct Answer {
     user: String,
     realm: String,
     nonce: String,
     cnonce: String,
-    nc: String,
     qop: String,
     digest_uri: String,
     response: String,
@@ -90,7 +98,6 @@ impl Answer {
             realm: take("realm").unwrap_or_default(),
             nonce: take("nonce")?,
             cnonce: take("cnonce")?,
-            nc: take("nc")?,
             qop: take("qop").unwrap_or_else(|| "auth".to_owned()),
             digest_uri: take("digest-uri")?,
             response: take("response")?,
@@ -99,7 +106,7 @@ impl Answer {
             maxbuf: take("maxbuf"),
         };
         // a directive that comes twice is refused
-        let again = ["username", "realm", "nonce", "cnonce", "nc", "qop", "digest-uri", "response", "charset"];
+        let again = ["username", "realm", "nonce", "cnonce", "qop", "digest-uri", "response", "charset"];
         again.iter().chain(&["authzid", "maxbuf"]).all(|name| take(name).is_none()).then_some(answer)
     }
 
@@ -117,8 +124,8 @@ impl Answer {
     /// The digest that one side proves its knowledge with; the sides differ in what stands before the URI.
     fn digest(&self, secret: &str, before_uri: &str) -> String {
         let a2 = hex_md5(format!("{before_uri}{}", self.digest_uri).as_bytes());
-        let Self { nonce, nc, cnonce, qop, .. } = self;
-        hex_md5(format!("{secret}:{nonce}:{nc}:{cnonce}:{qop}:{a2}").as_bytes())
+        let Self { nonce, cnonce, qop, .. } = self;
+        hex_md5(format!("{secret}:{nonce}:{NONCE_COUNT}:{cnonce}:{qop}:{a2}").as_bytes())
     }
 }
 
@@ -135,28 +142,32 @@ fn hex_md5(bytes: &[u8]) -> String {
     })
 }
 
-/// Names and values of `name=value,name="value"`, with blanks between and `\` before what is quoted.
+/// Names and values of `name=value,name="value"`. Commas or blanks are between them, `\` is before what is quoted, and a
+/// name alone may stand at the end.
 fn directives(text: &str) -> Option<Vec<(&str, String)>> {
     let mut found = Vec::new();
-    let mut rest = text.trim_matches(is_blank);
+    let mut rest = text.trim_start_matches(is_separator);
     while !rest.is_empty() {
-        let (name, after) = rest.split_once('=')?;
-        let after = after.trim_start_matches(is_blank);
-        let (value, after) = match after.strip_prefix('"') {
-            Some(quoted) => unquoted(quoted)?,
+        let (name, after) = rest.split_at(rest.find(|c| c == '=' || is_separator(c)).unwrap_or(rest.len()));
+        if after.is_empty() {
+            found.push((name, String::new()));
+            break;
+        }
+        let value = after.trim_start_matches(is_blank).strip_prefix('=')?.trim_start_matches(is_blank);
+        if name.is_empty() || value.is_empty() {
+            return None;
+        }
+        let (value, after) = match value.strip_prefix('"') {
+            Some(quoted) => {
+                unquoted(quoted).filter(|(_, after)| after.is_empty() || after.starts_with(is_separator))?
+            }
             None => {
-                let end = after.find([',', ' ', '\t', '\r', '\n']).unwrap_or(after.len());
-                let (value, after) = after.split_at_checked(end)?;
+                let (value, after) = value.split_at(value.find(is_separator).unwrap_or(value.len()));
                 (value.to_owned(), after)
             }
         };
-        found.push((name.trim_matches(is_blank), value));
-        let after = after.trim_start_matches(is_blank);
-        rest = match after.strip_prefix(',') {
-            Some(next) => next.trim_start_matches(is_blank),
-            None if after.is_empty() => after,
-            None => return None,
-        };
+        found.push((name, value));
+        rest = after.trim_start_matches(is_separator);
     }
     Some(found)
 }
@@ -174,6 +185,10 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
     }
 }
 
+const fn is_separator(c: char) -> bool {
+    c == ',' || is_blank(c)
+}
+
 const fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
@@ -184,9 +199,10 @@ mod tests {
 
     #[test]
     fn directives_are_names_and_values() {
-        let found = directives("a=1, b = \"x,\\\"y\\\\\" ,\tc=,d=\"\"").unwrap();
-        assert_eq!(found, [("a", "1".into()), ("b", "x,\"y\\".into()), ("c", "".into()), ("d", "".into())]);
-        for broken in ["a", "a=\"x", "a=\"x\\", "a=1 b=2", "a=\"x\"y"] {
+        let found = directives(" a=1, b = \"x,\\\"y\\\\\" ,\tc=,d=\"\" e=2,f").unwrap();
+        let expected = [("a", "1"), ("b", "x,\"y\\"), ("c", ""), ("d", ""), ("e", "2"), ("f", "")];
+        assert_eq!(found, expected.map(|(name, value)| (name, value.to_owned())));
+        for broken in ["a,b=1", "a b=1", "=1", "a=", "a=\"x", "a=\"x\\", "a=\"x\"y"] {
             assert_eq!(directives(broken), None, "{broken}");
         }
         assert_eq!(directives(""), Some(vec![]));
@@ -206,7 +222,6 @@ mod tests {
             realm: "elwood.innosoft.com".into(),
             nonce: "OA6MG9tEQGm2hh".into(),
             cnonce: "OA6MHXh6VqTrRk".into(),
-            nc: "00000001".into(),
             qop: "auth".into(),
             digest_uri: "imap/elwood.innosoft.com".into(),
             response: String::new(),
