@@ -30,8 +30,12 @@ mod profile;
 mod secure;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use ensemble::TestEnsemble;
 pub use handle::{Builder, TestServer};
 pub use model::{ConnId, ConnectAnswer, ConnectionInfo, Edit, RequestRecord, SessionInfo, WatchInfo, WatchedKind};
 pub use profile::Profile;
+#[cfg(feature = "tls")]
+pub use tls::{ClientAuth, ServerTls};

@@ -48,6 +48,8 @@ pub struct TestServer {
     pub(super) hub: Arc<Hub>,
     pub(super) member: usize,
     door: Door,
+    #[cfg(feature = "tls")]
+    pub(super) secure: Option<super::tls::SecurePort>,
 }
 
 /// What kind of server to start.
@@ -55,6 +57,8 @@ pub struct TestServer {
 #[must_use = "nothing runs before `start`"]
 pub struct Builder {
     pub(super) config: ModelConfig,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<super::tls::ServerTls>,
 }
 
 impl Default for Builder {
@@ -65,7 +69,11 @@ impl Default for Builder {
             first_session: SessionId(0),
             ..ModelConfig::default()
         };
-        Self { config }
+        Self {
+            config,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 }
 
@@ -120,8 +128,28 @@ impl Builder {
         if let Some(sasl) = &mut self.config.sasl {
             sasl.nonce_seed = self.config.first_session.0.cast_unsigned();
         }
+        #[cfg(feature = "tls")]
+        let tls = self.tls;
+        #[cfg(feature = "tls")]
+        {
+            self.config.profile.x509 = tls.is_some();
+        }
+        #[cfg(feature = "tls")]
+        let port = || tls.as_ref().map(super::tls::SecurePort::new).transpose();
         let hub = Hub::new(Model::new(self.config), members);
-        (0..members).map(|member| TestServer::open(&hub, member)).collect()
+        let open = |member| {
+            let server = TestServer {
+                hub: Arc::clone(&hub),
+                member,
+                door: Door::new()?,
+                #[cfg(feature = "tls")]
+                secure: port()?,
+            };
+            server.set_serving(true);
+            server.open_doors()?;
+            Ok(server)
+        };
+        (0..members).map(open).collect()
     }
 }
 
@@ -148,18 +176,28 @@ impl TestServer {
         Builder::default()
     }
 
-    fn open(hub: &Arc<Hub>, member: usize) -> io::Result<Self> {
-        let server = Self { hub: Arc::clone(hub), member, door: Door::new()? };
-        server.set_serving(true);
-        server.open_door()?;
-        Ok(server)
-    }
-
-    fn open_door(&self) -> io::Result<()> {
+    fn open_doors(&self) -> io::Result<()> {
         let (hub, member) = (Arc::clone(&self.hub), self.member);
+        #[cfg(feature = "tls")]
+        if let Some(secure) = &self.secure {
+            secure.open(&hub, member)?;
+            if let Some(acceptor) = secure.for_both() {
+                return self.door.open(move |stream, peer| {
+                    tokio::spawn(line::serve_either(Arc::clone(&hub), member, stream, peer, acceptor.clone()));
+                });
+            }
+        }
         self.door.open(move |stream, peer| {
             tokio::spawn(line::serve(Arc::clone(&hub), member, stream, peer));
         })
+    }
+
+    async fn shut_doors(&self) {
+        self.door.shut().await;
+        #[cfg(feature = "tls")]
+        if let Some(secure) = &self.secure {
+            secure.shut().await;
+        }
     }
 
     fn set_serving(&self, serving: bool) {
@@ -199,7 +237,7 @@ impl TestServer {
     /// are closed.
     pub async fn stop(&self) {
         self.set_serving(false);
-        self.door.shut().await;
+        self.shut_doors().await;
         self.hub.drop_connections(self.member);
         self.hub.drained(self.member).await;
     }
@@ -211,7 +249,7 @@ impl TestServer {
     #[expect(clippy::unused_async, reason = "starting spawns a task: async makes a runtime certain")]
     pub async fn start_again(&self) -> io::Result<()> {
         self.set_serving(true);
-        self.open_door()
+        self.open_doors()
     }
 
     /// Closes (`true`) or opens the listener; connections that stand are left alone.
@@ -220,10 +258,10 @@ impl TestServer {
     /// The port could not be listened on.
     pub async fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
         if refuse {
-            self.door.shut().await;
+            self.shut_doors().await;
             return Ok(());
         }
-        self.open_door()
+        self.open_doors()
     }
 }
 

@@ -34,7 +34,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use zk_proto::{SessionId, Zxid};
+use zk_proto::{AuthId, SessionId, Zxid};
 
 pub(super) use acl::digest_id;
 pub use conn::{Close, ConnId, Output};
@@ -149,6 +149,13 @@ impl Model {
         self.next_conn += 1;
         self.conns.insert(id, Conn::new(member, peer, now));
         id
+    }
+
+    /// The transport has shown who a connection is.
+    pub fn identify(&mut self, conn: ConnId, identity: AuthId) {
+        if let Some(conn) = self.conns.get_mut(&conn) {
+            conn.identities = conn.identities.iter().cloned().chain([identity]).collect();
+        }
     }
 
     /// The transport of a connection is gone: its watches go with it, its session lives on.

@@ -111,6 +111,7 @@ pub(super) fn fix_up(acl: &[Acl], identities: &[AuthId], profile: &Profile) -> R
             }
             "digest" if is_digest(&entry.id.id) => fixed.push(entry.clone()),
             "ip" if is_ip_range(&entry.id.id, profile.ipv6_acls()) => fixed.push(entry.clone()),
+            "x509" if profile.x509 && entry.id.id.contains('=') => fixed.push(entry.clone()),
             "sasl" if profile.sasl && is_kerberos_name(&entry.id.id) => fixed.push(entry.clone()),
             _ => return Err(ErrorCode::INVALID_ACL),
         }

@@ -185,8 +185,14 @@ impl Model {
         let Ok(packet) = call.record::<AuthPacket<'_>>() else { return self.hang_up(call.conn, Close::Gently) };
         let Some(conn) = self.conns.get_mut(&call.conn) else { return };
         let super_digest = self.config.super_digest.as_deref();
-        let added =
-            acl::authenticate(&packet.scheme, packet.auth.map_or(&[], |auth| auth.0), conn.peer.ip(), super_digest);
+        let auth = packet.auth.map_or(&[][..], |auth| auth.0);
+        // a certificate has been shown already, or will not be
+        let has_shown = &*packet.scheme == "x509" && conn.identities.iter().any(|id| &*id.scheme == "x509");
+        let added = if has_shown {
+            Ok(Vec::new())
+        } else {
+            acl::authenticate(&packet.scheme, auth, conn.peer.ip(), super_digest)
+        };
         match added {
             Ok(added) => {
                 let new: Vec<_> = added.into_iter().filter(|id| !conn.identities.contains(id)).collect();
