@@ -1,5 +1,7 @@
 //! An in-process ZooKeeper for hermetic tests, with faults on demand.
 //!
+//! It can ask who somebody is: SASL (`Builder::sasl_user`), and with the feature `tls` certificates (`Builder::tls`).
+//!
 //! Two halves: [`model`], the server without sockets, clock and tasks; and a shell of tokio tasks that carries bytes.
 //! It behaves as [`Profile`] says, by default as 3.9.
 //!

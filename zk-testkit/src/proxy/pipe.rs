@@ -264,15 +264,13 @@ impl Way {
                     *byte ^= *mask;
                 }
             }
-            Some(Doing::Cut { after, how }) => {
-                if to >= *after {
-                    let how = *how;
-                    bytes.truncate(after.saturating_sub(from));
-                    self.forward(now, chance, bytes);
-                    self.cut(now, chance, how);
-                    return;
-                }
+            Some(Doing::Cut { after, how }) if to >= *after => {
+                let how = *how;
+                bytes.truncate(after.saturating_sub(from));
+                self.forward(now, chance, bytes);
+                return self.cut(now, chance, how);
             }
+            Some(Doing::Cut { .. }) => {}
         }
         if ends {
             self.deed = None;

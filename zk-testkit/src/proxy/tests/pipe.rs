@@ -261,3 +261,49 @@ fn an_abandoned_connection_ends_at_once() {
     }
     assert_eq!(pipe.poll_timeout(), None);
 }
+
+/// Whatever comes, with whatever rules: no panic, and without rules everything arrives.
+// goal: P2
+#[test]
+fn chance_finds_nothing_that_breaks_it() {
+    for seed in 0..2000 {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let mut pipe = Pipe::new(0, seed);
+        let has_rules = chance.bool();
+        for _ in 0..if has_rules { 3 } else { 0 } {
+            let how = chance.choice([End::Close, End::HalfClose, End::Reset]).unwrap();
+            let deed = match chance.u8(..4) {
+                0 => Deed::Drop,
+                1 => Deed::Duplicate,
+                2 => Deed::Corrupt { at: chance.bool().then(|| chance.usize(..60)), mask: chance.u8(..) },
+                _ => Deed::Cut { after: chance.usize(..60), how },
+            };
+            let rule = match chance.u8(..3) {
+                0 => Rule::cut_at_byte(chance.u64(..200), how),
+                1 => Rule::frame(Pick::PerMille(300), deed).always(),
+                _ => Rule::frame(Pick::Nth(chance.u64(..4)), deed),
+            };
+            pipe.add_rule(MS, if chance.bool() { Towards::Server } else { Towards::Client }, rule);
+        }
+        let (mut sent, mut arrived) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+        for _ in 0..30 {
+            let way = chance.usize(..2);
+            let towards = [Towards::Server, Towards::Client][way];
+            let len = chance.usize(..50);
+            let payload: Vec<u8> = std::iter::repeat_with(|| chance.u8(..)).take(len).collect();
+            let bytes = if chance.u8(..20) == 0 { payload } else { frame(&payload) };
+            let split = chance.usize(..=bytes.len());
+            for part in [&bytes[..split], &bytes[split..]] {
+                pipe.handle_bytes(MS, towards, part);
+            }
+            sent[way].extend(bytes);
+            arrived[way].extend(out(&mut pipe, MS, towards).0);
+        }
+        for (way, towards) in [Towards::Server, Towards::Client].into_iter().enumerate() {
+            pipe.handle_end(MS, towards, End::HalfClose);
+            let (rest, end) = out(&mut pipe, MS, towards);
+            arrived[way].extend(rest);
+            assert!(has_rules || end == Some(End::HalfClose) && arrived[way] == sent[way], "seed {seed}");
+        }
+    }
+}
