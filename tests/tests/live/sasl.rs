@@ -157,7 +157,8 @@ async fn sasl(stream: &mut TcpStream, xid: i32, token: &[u8]) -> Result<Option<V
     receive(stream).await
 }
 
-/// The bytes that come back: to the answer, to a second exchange, and to whoAmI, each with `closed` where they end.
+/// The bytes that come back: to the challenge, to the answer, to whoAmI, and to a right answer and no answer once all is over;
+/// `None` where the connection has ended.
 async fn play(addr: SocketAddr, first: &[u8], answer: &Answer) -> Result<Vec<Option<String>>, Failure> {
     let mut stream = TcpStream::connect(addr).await?;
     let greeting = [&[0; 12][..], &10_000_i32.to_be_bytes(), &[0; 8], &16_i32.to_be_bytes(), &[0; 17]].concat();
@@ -181,8 +182,10 @@ async fn play(addr: SocketAddr, first: &[u8], answer: &Answer) -> Result<Vec<Opt
             });
             seen.push(identities);
         }
-        let again = sasl(&mut stream, 4, b"").await.unwrap_or_default();
-        seen.push(again.map(show));
+        for (xid, token) in [(4, BOB.text(nonce)), (5, String::new())] {
+            let again = sasl(&mut stream, xid, token.as_bytes()).await.unwrap_or_default();
+            seen.push(again.map(show));
+        }
     }
     Ok(seen)
 }

@@ -152,25 +152,25 @@ async fn who_is_not_read_from_gets_stuck_and_loses_nothing() {
     server.create("/a", b"").unwrap();
     let big = vec![7; 100_000];
     let set = zk_proto::records::SetDataRequest { path: "/a".into(), data: Some(&big), version: -1 };
-    let requests: Vec<u8> = (1..=100).flat_map(|xid| request(xid, OpCode::SET_DATA, &set)).collect();
+    let requests: Vec<u8> = (1..=200).flat_map(|xid| request(xid, OpCode::SET_DATA, &set)).collect();
     let mut sent = 0;
     let stuck = async {
         while let Ok(len @ 1..) = client.write(&requests[sent..]).await {
             sent += len;
         }
     };
-    assert!(timeout(A_MOMENT * 5, stuck).await.is_err(), "10 MB fit into a window of 0");
+    assert!(timeout(A_MOMENT * 5, stuck).await.is_err(), "20 MB fit into a window of 0");
     assert_eq!(server.get("/a").unwrap().1.version, 0);
     proxy.heal();
     let (mut read, mut write) = client.split();
     let replies = async {
-        for _ in 0..100 {
+        for _ in 0..200 {
             receive(&mut read).await.unwrap();
         }
     };
     let (written, ()) = within(async { tokio::join!(write.write_all(&requests[sent..]), replies) }).await;
     written.unwrap();
-    assert_eq!(server.get("/a").unwrap().1.version, 100);
+    assert_eq!(server.get("/a").unwrap().1.version, 200);
 }
 
 #[tokio::test]
