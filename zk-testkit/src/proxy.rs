@@ -44,6 +44,7 @@ mod handle;
 mod pipe;
 mod queue;
 mod shell;
+mod side;
 #[cfg(test)]
 mod tests;
 
