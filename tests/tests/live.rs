@@ -13,5 +13,9 @@ mod foreign;
 mod launcher;
 #[path = "live/mirror.rs"]
 mod mirror;
+#[path = "live/proxy.rs"]
+mod proxy;
+#[path = "live/sasl.rs"]
+mod sasl;
 #[path = "live/scene.rs"]
 mod scene;

@@ -17,9 +17,10 @@ use bytes::Bytes;
 use tokio::io::DuplexStream;
 use zk_proto::{SessionId, path};
 
+use crate::door::Door;
+
 use super::{
     Profile,
-    door::Door,
     hub::Hub,
     line,
     model::{ConnId, Edit, Model, ModelConfig},
@@ -50,17 +51,21 @@ pub struct TestServer {
     pub(super) hub: Arc<Hub>,
     pub(super) member: usize,
     door: Door,
+    #[cfg(feature = "tls")]
+    pub(super) secure: Option<super::tls::SecurePort>,
 }
 
 /// What kind of server to start.
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs before `start`"]
 pub struct Builder {
-    config: ModelConfig,
+    pub(super) config: ModelConfig,
     listen: SocketAddr,
     latency: Duration,
     tap: Option<Tap>,
     znodes: BTreeMap<String, Bytes>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<super::tls::ServerTls>,
 }
 
 impl Default for Builder {
@@ -71,8 +76,15 @@ impl Default for Builder {
             first_session: SessionId(0),
             ..ModelConfig::default()
         };
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { config, listen, latency: Duration::ZERO, tap: None, znodes: BTreeMap::new() }
+        Self {
+            config,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            latency: Duration::ZERO,
+            tap: None,
+            znodes: BTreeMap::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 }
 
@@ -179,6 +191,17 @@ impl Builder {
         if self.config.first_session == SessionId::NONE {
             self.config.first_session = first_session(self.config.wall_base_ms);
         }
+        if let Some(sasl) = &mut self.config.sasl {
+            sasl.nonce_seed = self.config.first_session.0.cast_unsigned();
+        }
+        #[cfg(feature = "tls")]
+        let tls = self.tls;
+        #[cfg(feature = "tls")]
+        {
+            self.config.profile.x509 = tls.is_some();
+        }
+        #[cfg(feature = "tls")]
+        let port = || tls.as_ref().map(super::tls::SecurePort::new).transpose();
         let hub = {
             let mut model = Model::new(self.config);
             plant(&mut model, &self.znodes)?;
@@ -186,7 +209,16 @@ impl Builder {
         };
         let open = |member| {
             hub.set_faults(member, |faults| faults.delay = self.latency);
-            TestServer::open(&hub, member, member_addr(self.listen, member)?)
+            let server = TestServer {
+                hub: Arc::clone(&hub),
+                member,
+                door: Door::new(member_addr(self.listen, member)?)?,
+                #[cfg(feature = "tls")]
+                secure: port()?,
+            };
+            server.set_serving(true);
+            server.open_doors()?;
+            Ok(server)
         };
         (0..members).map(open).collect()
     }
@@ -243,11 +275,28 @@ impl TestServer {
         Builder::default()
     }
 
-    fn open(hub: &Arc<Hub>, member: usize, addr: SocketAddr) -> io::Result<Self> {
-        let server = Self { hub: Arc::clone(hub), member, door: Door::new(addr)? };
-        server.set_serving(true);
-        server.door.open(&server.hub, member)?;
-        Ok(server)
+    fn open_doors(&self) -> io::Result<()> {
+        let (hub, member) = (Arc::clone(&self.hub), self.member);
+        #[cfg(feature = "tls")]
+        if let Some(secure) = &self.secure {
+            secure.open(&hub, member)?;
+            if let Some(acceptor) = secure.for_both() {
+                return self.door.open(move |stream, peer| {
+                    tokio::spawn(line::serve_either(Arc::clone(&hub), member, stream, peer, acceptor.clone()));
+                });
+            }
+        }
+        self.door.open(move |stream, peer| {
+            tokio::spawn(line::serve(Arc::clone(&hub), member, stream, peer));
+        })
+    }
+
+    async fn shut_doors(&self) {
+        self.door.shut().await;
+        #[cfg(feature = "tls")]
+        if let Some(secure) = &self.secure {
+            secure.shut().await;
+        }
     }
 
     fn set_serving(&self, serving: bool) {
@@ -287,7 +336,7 @@ impl TestServer {
     /// are closed.
     pub async fn stop(&self) {
         self.set_serving(false);
-        self.door.shut().await;
+        self.shut_doors().await;
         self.hub.drop_connections(self.member);
         self.hub.drained(self.member).await;
     }
@@ -299,7 +348,7 @@ impl TestServer {
     #[expect(clippy::unused_async, reason = "starting spawns a task: async makes a runtime certain")]
     pub async fn start_again(&self) -> io::Result<()> {
         self.set_serving(true);
-        self.door.open(&self.hub, self.member)
+        self.open_doors()
     }
 
     /// Closes (`true`) or opens the listener; connections that stand are left alone.
@@ -308,10 +357,10 @@ impl TestServer {
     /// The port could not be listened on.
     pub async fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
         if refuse {
-            self.door.shut().await;
+            self.shut_doors().await;
             return Ok(());
         }
-        self.door.open(&self.hub, self.member)
+        self.open_doors()
     }
 }
 

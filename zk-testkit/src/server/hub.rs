@@ -11,6 +11,7 @@ use std::{
 
 use bytes::BytesMut;
 use tokio::{sync::Notify, time::Instant};
+use zk_proto::AuthId;
 
 use super::{
     model::{Close, ConnId, Model, Output},
@@ -116,11 +117,14 @@ impl Hub {
         }
     }
 
-    pub(super) fn open(&self, member: usize, peer: SocketAddr) -> Option<Link> {
+    pub(super) fn open(&self, member: usize, peer: SocketAddr, identity: Option<AuthId>) -> Option<Link> {
         let wake = Arc::new(Notify::new());
         self.act(|state, now| {
             let cut_after = state.members.get_mut(member).filter(|member| member.serving)?.faults.cut_next.take();
             let id = state.model.open(now, member, peer);
+            if let Some(identity) = identity {
+                state.model.identify(id, identity);
+            }
             state.links.insert(id, (member, Arc::clone(&wake)));
             Some(Link { id, wake, cut_after })
         })

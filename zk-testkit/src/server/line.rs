@@ -23,6 +23,10 @@ const INBOX_LEN_MAX: usize = 16 * 1024 * 1024;
 /// What reading at least has room for; most requests fit in one read.
 const READ_LEN: usize = 16 * 1024;
 
+/// How long a client may take to shake hands; as long as a connection may stay without a session.
+#[cfg(feature = "tls")]
+const HANDSHAKE_LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// What is on its way to the client.
 struct Outgoing {
     bytes: BytesMut,
@@ -82,7 +86,7 @@ impl Outgoing {
 
 /// Serves one connection until one side ends it.
 pub(super) async fn serve(hub: Arc<Hub>, member: usize, mut stream: TcpStream, peer: SocketAddr) {
-    let Some(link) = hub.open(member, peer) else { return };
+    let Some(link) = hub.open(member, peer, None) else { return };
     // what fails here fails at the first read too
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.split();
@@ -102,9 +106,64 @@ pub(super) async fn serve(hub: Arc<Hub>, member: usize, mut stream: TcpStream, p
     hub.close(link.id);
 }
 
+/// Shakes hands, and serves one connection inside TLS. Who speaks something else is hung up on.
+#[cfg(feature = "tls")]
+pub(super) async fn serve_tls(
+    hub: Arc<Hub>,
+    member: usize,
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: tokio_rustls::TlsAcceptor,
+) {
+    let handshake = async {
+        // what fails here fails at the first read too
+        let _ = stream.set_nodelay(true);
+        if is_tls(&stream).await { tls.accept(stream).await.ok() } else { None }
+    };
+    let Ok(Some(mut stream)) = tokio::time::timeout(HANDSHAKE_LIMIT, handshake).await else { return };
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let identity = shown.and_then(super::tls::identity);
+    let Some(link) = hub.open(member, peer, identity) else { return };
+    let (reader, writer) = tokio::io::split(&mut stream);
+    let mut wiretap = Wiretap::new(hub.tap.clone(), link.id, peer);
+    let close = transfer(&hub, member, reader, writer, &link, &mut wiretap).await;
+    if close == Some(Close::Abort) {
+        let _ = stream.get_ref().0.set_zero_linger();
+    } else {
+        // who does not read does not keep the socket open
+        let _ = tokio::time::timeout(HANDSHAKE_LIMIT, stream.shutdown()).await;
+    }
+    drop(stream);
+    drop(wiretap);
+    hub.close(link.id);
+}
+
+/// Serves one connection of a port that takes both.
+#[cfg(feature = "tls")]
+pub(super) async fn serve_either(
+    hub: Arc<Hub>,
+    member: usize,
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: tokio_rustls::TlsAcceptor,
+) {
+    match tokio::time::timeout(HANDSHAKE_LIMIT, is_tls(&stream)).await {
+        Ok(true) => serve_tls(hub, member, stream, peer, tls).await,
+        Ok(false) => serve(hub, member, stream, peer).await,
+        Err(_) => {}
+    }
+}
+
+/// Whether the first byte is that of a handshake record: no length and no word begins with it.
+#[cfg(feature = "tls")]
+async fn is_tls(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    matches!(stream.peek(&mut first).await, Ok(1)) && first == [22]
+}
+
 /// Serves one connection that is no socket; a reset looks like an ordinary end there.
 pub(super) async fn serve_pipe(hub: Arc<Hub>, member: usize, stream: DuplexStream, peer: SocketAddr) {
-    let Some(link) = hub.open(member, peer) else { return };
+    let Some(link) = hub.open(member, peer, None) else { return };
     let (reader, writer) = tokio::io::split(stream);
     transfer(&hub, member, reader, writer, &link, &mut Wiretap::new(hub.tap.clone(), link.id, peer)).await;
     hub.close(link.id);

@@ -1,5 +1,8 @@
 //! The server over real sockets: raw frames, faults, stopping and starting.
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::{io, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
