@@ -10,6 +10,11 @@ mod inputs;
 mod mirror;
 #[path = "hermetic/mutants.rs"]
 mod mutants;
+#[path = "hermetic/proxy.rs"]
+mod proxy;
+#[cfg(unix)]
+#[path = "hermetic/serve.rs"]
+mod serve;
 #[path = "hermetic/stage.rs"]
 mod stage;
 #[path = "hermetic/tidy.rs"]

@@ -7,9 +7,15 @@ mod cli;
 mod client;
 #[path = "live/differential.rs"]
 mod differential;
+#[path = "live/foreign.rs"]
+mod foreign;
 #[path = "live/launcher.rs"]
 mod launcher;
 #[path = "live/mirror.rs"]
 mod mirror;
+#[path = "live/proxy.rs"]
+mod proxy;
+#[path = "live/sasl.rs"]
+mod sasl;
 #[path = "live/scene.rs"]
 mod scene;

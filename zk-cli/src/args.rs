@@ -4,8 +4,8 @@
 //! (`create -c`), zkCli's wins.
 
 use crate::commands::{
-    create::Create, delete::Delete, deleteall::DeleteAll, demo::Demo, get::Get, ls::Ls, set::Set, stat::Stat,
-    tree::Tree, watch::Watch,
+    create::Create, delete::Delete, deleteall::DeleteAll, demo::Demo, get::Get, ls::Ls, serve::Serve, set::Set,
+    stat::Stat, tree::Tree, watch::Watch,
 };
 use clap::{Args, Parser, Subcommand};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use std::time::Duration;
 const EXAMPLES: &str = "\
 Examples:
   zk demo                                   see it work, without any set-up
+  zk serve                                  a ZooKeeper for development, on localhost:2181
   zk ls /                                   what is there, on localhost:2181
   zk -c zk1:2181,zk2:2181/app tree /config  a subtree, below the chroot /app
   zk set /config/limit 100                  change a value
@@ -69,6 +70,7 @@ pub(crate) enum Command {
     Tree(Tree),
     Watch(Watch),
     Demo(Demo),
+    Serve(Serve),
 }
 
 /// `create -c` makes a container, as in zkCli; behind `create` only the long name means the servers.

@@ -8,6 +8,7 @@ pub(crate) mod deleteall;
 pub(crate) mod demo;
 pub(crate) mod get;
 pub(crate) mod ls;
+pub(crate) mod serve;
 pub(crate) mod set;
 pub(crate) mod stat;
 pub(crate) mod tree;
@@ -35,6 +36,7 @@ pub(crate) async fn run(command: Command, options: &Options, output: &mut Output
         Command::Tree(tree) => session(options, async |client| tree.run(client, output).await).await,
         Command::Watch(watch) => session(options, async |client| watch.run(client, output).await).await,
         Command::Demo(demo) => demo.run(output).await,
+        Command::Serve(serve) => serve.run(output).await,
     }
 }
 

@@ -1,5 +1,7 @@
 //! An in-process ZooKeeper for hermetic tests, with faults on demand.
 //!
+//! It can ask who somebody is: SASL (`Builder::sasl_user`), and with the feature `tls` certificates (`Builder::tls`).
+//!
 //! Two halves: [`model`], the server without sockets, clock and tasks; and a shell of tokio tasks that carries bytes.
 //! It behaves as [`Profile`] says, by default as 3.9.
 //!
@@ -18,7 +20,6 @@
 //!
 //! Must not know `zk-client`.
 
-mod door;
 mod edit;
 mod ensemble;
 mod faults;
@@ -28,10 +29,17 @@ mod line;
 pub mod model;
 mod observe;
 mod profile;
+mod secure;
+mod tap;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use ensemble::TestEnsemble;
 pub use handle::{Builder, TestServer};
 pub use model::{ConnId, ConnectAnswer, ConnectionInfo, Edit, RequestRecord, SessionInfo, WatchInfo, WatchedKind};
 pub use profile::Profile;
+pub use tap::Seen;
+#[cfg(feature = "tls")]
+pub use tls::{ClientAuth, ServerTls};

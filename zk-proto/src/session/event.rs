@@ -126,7 +126,7 @@ pub enum Loss {
     Decode(DecodeError),
     /// A frame's length is negative.
     Frame(NegativeLength),
-    /// A reply came that nothing waits for.
+    /// A reply came that nothing waits for, or that cannot be the next one: an earlier one was lost.
     UnexpectedReply {
         /// Its number.
         xid: i32,
@@ -198,7 +198,9 @@ impl fmt::Display for Loss {
             Self::NotZooKeeper(Looks::Unknown) => f.write_str("not ZooKeeper: the answer makes no sense"),
             Self::Decode(error) => write!(f, "the server sent what cannot be read: {error}"),
             Self::Frame(error) => write!(f, "the server sent what cannot be read: {error}"),
-            Self::UnexpectedReply { xid } => write!(f, "the server sent a reply to no request, xid {xid}"),
+            Self::UnexpectedReply { xid } => {
+                write!(f, "the server sent a reply to no request, or left one out: xid {xid}")
+            }
             Self::WatchesRefused(code) => write!(f, "the server refused to set the watches again: {code}"),
         }
     }

@@ -103,7 +103,7 @@ impl<T> Session<T> {
     }
 
     fn handle_reply(&mut self, header: &ReplyHeader, body: Bytes, too_large: Option<TooLarge>) {
-        let Some(pending) = self.in_flight.take(header.xid) else {
+        let Some(pending) = self.in_flight.take(header.xid, header.err) else {
             return self.lose(Loss::UnexpectedReply { xid: header.xid });
         };
         if matches!(pending.purpose, Purpose::Rearm) && header.err != ErrorCode::OK {

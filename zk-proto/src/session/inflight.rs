@@ -4,6 +4,7 @@
 //! they leave for the server, because ZooKeeper answers in order.
 
 use super::watches::Change;
+use crate::code::ErrorCode;
 use alloc::collections::VecDeque;
 
 /// What to do when the answer is there.
@@ -44,11 +45,15 @@ impl<T> InFlight<T> {
         self.queue.push_back(pending);
     }
 
-    /// The request that a reply is for. Normally the front; on a read-only server a refused write may
-    /// overtake earlier reads, so the rest is searched before the xid counts as unknown.
-    pub(super) fn take(&mut self, xid: i32) -> Option<Pending<T>> {
+    /// The request that a reply is for. Normally the front; only a refusal may overtake (a write on a read-only server
+    /// overtakes earlier reads), so for one the rest is searched. A success that overtakes says that a reply was lost,
+    /// and whoever waits for that one would wait for ever.
+    pub(super) fn take(&mut self, xid: i32, err: ErrorCode) -> Option<Pending<T>> {
         if self.queue.front()?.xid == xid {
             return self.queue.pop_front();
+        }
+        if err == ErrorCode::OK {
+            return None;
         }
         let index = self.queue.iter().position(|pending| pending.xid == xid)?;
         self.queue.remove(index)

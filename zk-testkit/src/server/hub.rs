@@ -11,8 +11,12 @@ use std::{
 
 use bytes::BytesMut;
 use tokio::{sync::Notify, time::Instant};
+use zk_proto::AuthId;
 
-use super::model::{Close, ConnId, Model, Output};
+use super::{
+    model::{Close, ConnId, Model, Output},
+    tap::Tap,
+};
 
 /// What is broken on purpose at one member.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,16 +66,19 @@ pub(super) struct Hub {
     started: Instant,
     /// Told after everything that happens; see [`changed`](Self::changed).
     changes: Notify,
+    /// Who is told of what passes.
+    pub(super) tap: Option<Tap>,
 }
 
 impl Hub {
-    pub(super) fn new(model: Model, members: usize) -> Arc<Self> {
+    pub(super) fn new(model: Model, members: usize, tap: Option<Tap>) -> Arc<Self> {
         let tick = model.tick().max(Duration::from_millis(1));
         let members = std::iter::repeat_with(Member::default).take(members).collect();
         let hub = Arc::new(Self {
             state: Mutex::new(State { model, members, links: HashMap::new() }),
             started: Instant::now(),
             changes: Notify::new(),
+            tap,
         });
         tokio::spawn(keep_time(Arc::downgrade(&hub), hub.started, tick));
         hub
@@ -110,11 +117,14 @@ impl Hub {
         }
     }
 
-    pub(super) fn open(&self, member: usize, peer: SocketAddr) -> Option<Link> {
+    pub(super) fn open(&self, member: usize, peer: SocketAddr, identity: Option<AuthId>) -> Option<Link> {
         let wake = Arc::new(Notify::new());
         self.act(|state, now| {
             let cut_after = state.members.get_mut(member).filter(|member| member.serving)?.faults.cut_next.take();
             let id = state.model.open(now, member, peer);
+            if let Some(identity) = identity {
+                state.model.identify(id, identity);
+            }
             state.links.insert(id, (member, Arc::clone(&wake)));
             Some(Link { id, wake, cut_after })
         })

@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
     net::TcpStream,
@@ -14,6 +14,7 @@ use tokio::{
 use super::{
     hub::{Hub, Link},
     model::{Close, Output},
+    tap::Wiretap,
 };
 
 /// Bytes read and not yet taken by the model before reading stops: many requests of the largest size.
@@ -21,6 +22,10 @@ const INBOX_LEN_MAX: usize = 16 * 1024 * 1024;
 
 /// What reading at least has room for; most requests fit in one read.
 const READ_LEN: usize = 16 * 1024;
+
+/// How long a client may take to shake hands; as long as a connection may stay without a session.
+#[cfg(feature = "tls")]
+const HANDSHAKE_LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What is on its way to the client.
 struct Outgoing {
@@ -81,11 +86,12 @@ impl Outgoing {
 
 /// Serves one connection until one side ends it.
 pub(super) async fn serve(hub: Arc<Hub>, member: usize, mut stream: TcpStream, peer: SocketAddr) {
-    let Some(link) = hub.open(member, peer) else { return };
+    let Some(link) = hub.open(member, peer, None) else { return };
     // what fails here fails at the first read too
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.split();
-    let close = transfer(&hub, member, reader, writer, &link).await;
+    let mut wiretap = Wiretap::new(hub.tap.clone(), link.id, peer);
+    let close = transfer(&hub, member, reader, writer, &link, &mut wiretap).await;
     // the socket goes first: who waits for the connection's end finds it closed
     match close {
         Some(Close::Abort) => {
@@ -96,14 +102,70 @@ pub(super) async fn serve(hub: Arc<Hub>, member: usize, mut stream: TcpStream, p
         }
     }
     drop(stream);
+    drop(wiretap);
     hub.close(link.id);
+}
+
+/// Shakes hands, and serves one connection inside TLS. Who speaks something else is hung up on.
+#[cfg(feature = "tls")]
+pub(super) async fn serve_tls(
+    hub: Arc<Hub>,
+    member: usize,
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: tokio_rustls::TlsAcceptor,
+) {
+    let handshake = async {
+        // what fails here fails at the first read too
+        let _ = stream.set_nodelay(true);
+        if is_tls(&stream).await { tls.accept(stream).await.ok() } else { None }
+    };
+    let Ok(Some(mut stream)) = tokio::time::timeout(HANDSHAKE_LIMIT, handshake).await else { return };
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let identity = shown.and_then(super::tls::identity);
+    let Some(link) = hub.open(member, peer, identity) else { return };
+    let (reader, writer) = tokio::io::split(&mut stream);
+    let mut wiretap = Wiretap::new(hub.tap.clone(), link.id, peer);
+    let close = transfer(&hub, member, reader, writer, &link, &mut wiretap).await;
+    if close == Some(Close::Abort) {
+        let _ = stream.get_ref().0.set_zero_linger();
+    } else {
+        // who does not read does not keep the socket open
+        let _ = tokio::time::timeout(HANDSHAKE_LIMIT, stream.shutdown()).await;
+    }
+    drop(stream);
+    drop(wiretap);
+    hub.close(link.id);
+}
+
+/// Serves one connection of a port that takes both.
+#[cfg(feature = "tls")]
+pub(super) async fn serve_either(
+    hub: Arc<Hub>,
+    member: usize,
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: tokio_rustls::TlsAcceptor,
+) {
+    match tokio::time::timeout(HANDSHAKE_LIMIT, is_tls(&stream)).await {
+        Ok(true) => serve_tls(hub, member, stream, peer, tls).await,
+        Ok(false) => serve(hub, member, stream, peer).await,
+        Err(_) => {}
+    }
+}
+
+/// Whether the first byte is that of a handshake record: no length and no word begins with it.
+#[cfg(feature = "tls")]
+async fn is_tls(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    matches!(stream.peek(&mut first).await, Ok(1)) && first == [22]
 }
 
 /// Serves one connection that is no socket; a reset looks like an ordinary end there.
 pub(super) async fn serve_pipe(hub: Arc<Hub>, member: usize, stream: DuplexStream, peer: SocketAddr) {
-    let Some(link) = hub.open(member, peer) else { return };
+    let Some(link) = hub.open(member, peer, None) else { return };
     let (reader, writer) = tokio::io::split(stream);
-    transfer(&hub, member, reader, writer, &link).await;
+    transfer(&hub, member, reader, writer, &link, &mut Wiretap::new(hub.tap.clone(), link.id, peer)).await;
     hub.close(link.id);
 }
 
@@ -113,6 +175,7 @@ async fn transfer(
     mut reader: impl AsyncRead + Unpin,
     mut writer: impl AsyncWrite + Unpin,
     link: &Link,
+    wiretap: &mut Wiretap,
 ) -> Option<Close> {
     let mut inbox = BytesMut::with_capacity(READ_LEN);
     let mut out = Outgoing { bytes: BytesMut::new(), close: None, delayed: VecDeque::new(), budget: link.cut_after };
@@ -130,13 +193,16 @@ async fn transfer(
         inbox.reserve(READ_LEN);
         tokio::select! {
             biased;
-            written = writer.write_buf(&mut out.bytes), if !out.bytes.is_empty() => {
-                let written = written.ok()?;
+            written = writer.write(&out.bytes), if !out.bytes.is_empty() => {
+                let written = written.ok().filter(|written| *written > 0)?;
+                wiretap.sent(out.bytes.get(..written).unwrap_or_default());
+                out.bytes.advance(written);
                 out.written(written);
                 hub.count(member, 0, written);
             }
             read = reader.read_buf(&mut inbox), if inbox.len() < INBOX_LEN_MAX => {
                 let read = read.ok().filter(|read| *read > 0)?;
+                wiretap.received(inbox.get(inbox.len() - read..).unwrap_or_default());
                 hub.count(member, read, 0);
             }
             () = link.wake.notified() => {}

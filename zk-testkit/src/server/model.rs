@@ -15,6 +15,7 @@ mod direct;
 mod dispatch;
 mod observe;
 mod reads;
+mod sasl;
 mod sessions;
 mod tree;
 mod txn;
@@ -33,13 +34,14 @@ use std::{
 };
 
 use bytes::BytesMut;
-use zk_proto::{SessionId, Zxid};
+use zk_proto::{AuthId, SessionId, Zxid};
 
 pub(super) use acl::digest_id;
 pub use conn::{Close, ConnId, Output};
 pub use connect::ConnectAnswer;
 pub use direct::Edit;
 pub use observe::{ConnectionInfo, RequestRecord, SessionInfo, WatchInfo, WatchedKind};
+pub use sasl::SaslConfig;
 
 use super::Profile;
 use conn::{Conn, Phase};
@@ -70,6 +72,11 @@ pub struct ModelConfig {
     pub super_digest: Option<String>,
     /// How often unused containers and outlived znodes are looked for.
     pub container_interval: Duration,
+    /// DIGEST-MD5, if it is offered.
+    pub sasl: Option<SaslConfig>,
+    /// Without an identity of one of these schemes every request is answered -124 and the connection closed
+    /// (`enforce.auth.schemes`; `sessionRequireClientSASLAuth` is `sasl`). Empty: nobody is asked.
+    pub required_schemes: Vec<String>,
 }
 
 impl Default for ModelConfig {
@@ -82,6 +89,8 @@ impl Default for ModelConfig {
             first_session: SessionId(0x0100_0000_0000_0000),
             super_digest: None,
             container_interval: Duration::from_secs(60),
+            sasl: None,
+            required_schemes: Vec::new(),
         }
     }
 }
@@ -108,7 +117,8 @@ pub struct Model {
 impl Model {
     /// A server with an empty tree.
     #[must_use]
-    pub fn new(config: ModelConfig) -> Self {
+    pub fn new(mut config: ModelConfig) -> Self {
+        config.profile.sasl = config.sasl.is_some();
         let bounds = config.timeout_bounds.unwrap_or((config.tick * 2, config.tick * 20));
         Self {
             zxid: Zxid(0),
@@ -139,6 +149,13 @@ impl Model {
         self.next_conn += 1;
         self.conns.insert(id, Conn::new(member, peer, now));
         id
+    }
+
+    /// The transport has shown who a connection is.
+    pub fn identify(&mut self, conn: ConnId, identity: AuthId) {
+        if let Some(conn) = self.conns.get_mut(&conn) {
+            conn.identities = conn.identities.iter().cloned().chain([identity]).collect();
+        }
     }
 
     /// The transport of a connection is gone: its watches go with it, its session lives on.

@@ -18,6 +18,10 @@ pub struct Profile {
     pub(super) multi_create2: bool,
     /// A check outside of multi is an unknown operation; before, it got no answer at all.
     pub(super) refuses_bare_check: bool,
+    /// The scheme `sasl` is known; an ACL may name it. Set where SASL is configured.
+    pub(super) sasl: bool,
+    /// The same of `x509`, where there is TLS.
+    pub(super) x509: bool,
     /// Opcodes this server does not know although its version does.
     without: Vec<OpCode>,
 }
@@ -46,6 +50,8 @@ impl Profile {
             read_filter: fixes.read_filter,
             multi_create2: fixes.multi_create2,
             refuses_bare_check: fixes.bare_check,
+            sasl: false,
+            x509: false,
             without: Vec::new(),
         }
     }

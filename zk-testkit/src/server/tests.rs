@@ -1,5 +1,8 @@
 //! The server over real sockets: raw frames, faults, stopping and starting.
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::{io, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -317,6 +320,57 @@ async fn a_dropped_server_is_gone() {
     let mut client = Raw::connect(&server).await;
     drop(server);
     assert!(client.is_over().await);
+}
+
+#[tokio::test]
+async fn a_server_starts_in_no_time() {
+    let mut times = Vec::new();
+    for _ in 0..100 {
+        let begin = std::time::Instant::now();
+        let server = TestServer::start().await.unwrap();
+        times.push(begin.elapsed());
+        drop(server);
+    }
+    times.sort();
+    assert!(times[50] < Duration::from_millis(5), "median {:?}", times[50]);
+}
+
+#[tokio::test]
+async fn a_hundred_servers_serve_at_once() {
+    let mut pairs = Vec::new();
+    for number in 0..100 {
+        let server = TestServer::start().await.unwrap();
+        server.create(&format!("/{number}"), b"").unwrap();
+        let client = Raw::connect(&server).await;
+        pairs.push((server, client));
+    }
+    for (number, (_server, client)) in pairs.iter_mut().enumerate() {
+        assert_eq!(client.call(1, OpCode::EXISTS, &exists(&format!("/{number}"))).await, (1, ErrorCode::OK));
+    }
+}
+
+#[tokio::test]
+async fn a_server_listens_where_it_is_told_and_begins_with_a_tree() {
+    let first = TestServer::start().await.unwrap();
+    let addr = first.addr();
+    let taken = TestServer::builder().listen(addr).start().await.unwrap_err();
+    assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+    drop(first);
+    let builder = TestServer::builder().znodes([("/a/b", "2"), ("/", "root"), ("/a", "1")]);
+    let server = builder.clone().listen(([127, 0, 0, 1], 0).into()).start().await.unwrap();
+    let data = |path| server.get(path).map(|(data, _)| data);
+    assert_eq!([data("/"), data("/a"), data("/a/b")], [b"root", &b"1"[..], b"2"].map(|data| Some(data.into())));
+    let wrong = builder.znodes([("/a/", "")]).start().await.unwrap_err();
+    assert_eq!(wrong.kind(), io::ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn latency_is_there_from_the_greeting_on() {
+    let latency = Duration::from_millis(30);
+    let server = TestServer::builder().latency(latency).start().await.unwrap();
+    let begin = std::time::Instant::now();
+    Raw::connect(&server).await;
+    assert!(begin.elapsed() >= latency);
 }
 
 /// Not a check but a measurement: `cargo test --release -p zk-testkit -- --ignored --nocapture speed`.

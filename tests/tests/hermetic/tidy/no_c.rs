@@ -10,9 +10,11 @@ use super::{report, root};
 /// The tree is asked for one target, because other platforms' crates are not built.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Whether a package compiles C, or binds a library written in it. `libc` only declares what the system has.
+/// Whether a package compiles C, or binds a library written in it. `libc` and `linux-raw-sys` only declare what the
+/// system has.
 fn is_c(name: &str) -> bool {
-    ["cc", "cmake", "bindgen", "pkg-config", "vcpkg", "autotools"].contains(&name) || name.ends_with("-sys")
+    ["cc", "cmake", "bindgen", "pkg-config", "vcpkg", "autotools", "ring"].contains(&name)
+        || name.ends_with("-sys") && name != "linux-raw-sys"
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -57,6 +59,20 @@ fn nothing_that_users_build_needs_c() {
     let wrong = tree.iter().filter(|(name, _)| is_c(name));
     let violations: Vec<String> = wrong.map(|(name, by)| format!("zk-config builds {name}, because of {by}")).collect();
     report(&violations, "find a crate in pure Rust, or switch the feature off that pulls it in");
+}
+
+/// By `cargo tree`: to `cargo metadata`, what a feature could only strengthen is there as well.
+#[test]
+fn nor_does_the_test_server_with_tls() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["tree", "--offline", "-p", "zk-testkit", "--features", "tls", "--target", TARGET]);
+    let output = cargo.args(["-e", "normal,build", "--prefix", "none"]).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let names: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains("graviola") && names.contains("zk-proto"), "the tree is not whole: {names:?}");
+    let violations: Vec<String> = names.into_iter().filter(|name| is_c(name)).map(str::to_owned).collect();
+    report(&violations, "zk-testkit with `tls` builds this: switch the feature off that pulls it in");
 }
 
 #[test]

@@ -57,6 +57,17 @@ fn a_write_that_a_read_only_server_refuses_overtakes_reads() {
     assert_eq!(s.events(), ["write: NOT_READ_ONLY(-119)", "read: ok", "read2: ok"]);
 }
 
+/// Nothing but a refusal overtakes: when the second reply is here, the first one was lost, and its caller would wait for ever.
+#[test]
+fn a_reply_that_was_left_out_ends_the_connection() {
+    let mut s = Script::up();
+    ["a", "b", "c"].into_iter().for_each(|ticket| s.call(ticket));
+    s.reply(1, 5, ErrorCode::OK);
+    s.reply(3, 5, ErrorCode::OK);
+    let ends = ["b: ConnectionLost Unknown", "c: ConnectionLost Unknown"];
+    assert_eq!(s.events(), [&["a: ok", "lost UnexpectedReply { xid: 3 }"][..], &ends].concat());
+}
+
 #[test]
 fn a_reply_to_no_request_ends_the_connection() {
     for stranger in [2, 0, -8, i32::MIN] {

@@ -8,6 +8,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha1::{Digest as _, Sha1};
 use zk_proto::{Acl, AuthId, ErrorCode, Permissions, jute::Label, records};
 
+use crate::server::Profile;
+
 /// Who acts, and as what: the identities of a connection.
 pub(super) type Identities = Arc<[AuthId]>;
 
@@ -77,14 +79,18 @@ fn matches(entry: &AuthId, identity: &AuthId) -> bool {
     if entry.scheme != identity.scheme {
         return false;
     }
-    if &*entry.scheme == "ip" { ip_matches(&entry.id, &identity.id) } else { entry.id == identity.id }
+    match &*entry.scheme {
+        "ip" => ip_matches(&entry.id, &identity.id),
+        "sasl" => entry.id == identity.id || &*identity.id == "super",
+        _ => entry.id == identity.id,
+    }
 }
 
 /// What a client's ACL becomes in the tree: duplicates go, `auth` becomes the creator's own identities.
 ///
 /// # Errors
 /// -114: it is empty, or an entry is not valid, or `auth` stands for nobody.
-pub(super) fn fix_up(acl: &[Acl], identities: &[AuthId], ipv6: bool) -> Result<Arc<[Acl]>, ErrorCode> {
+pub(super) fn fix_up(acl: &[Acl], identities: &[AuthId], profile: &Profile) -> Result<Arc<[Acl]>, ErrorCode> {
     if acl == records::OPEN_ACL_UNSAFE {
         return Ok(records::OPEN_ACL_UNSAFE.into());
     }
@@ -104,7 +110,9 @@ pub(super) fn fix_up(acl: &[Acl], identities: &[AuthId], ipv6: bool) -> Result<A
                 }
             }
             "digest" if is_digest(&entry.id.id) => fixed.push(entry.clone()),
-            "ip" if is_ip_range(&entry.id.id, ipv6) => fixed.push(entry.clone()),
+            "ip" if is_ip_range(&entry.id.id, profile.ipv6_acls()) => fixed.push(entry.clone()),
+            "x509" if profile.x509 && entry.id.id.contains('=') => fixed.push(entry.clone()),
+            "sasl" if profile.sasl && is_kerberos_name(&entry.id.id) => fixed.push(entry.clone()),
             _ => return Err(ErrorCode::INVALID_ACL),
         }
     }
@@ -114,6 +122,12 @@ pub(super) fn fix_up(acl: &[Acl], identities: &[AuthId], ipv6: bool) -> Result<A
 /// Exactly two parts, counted as Java's `split` does: empty parts at the end do not count.
 fn is_digest(id: &str) -> bool {
     id.trim_end_matches(':').split(':').count() == 2
+}
+
+/// Either without `@`, or `service@realm`, or `service/host@realm`.
+fn is_kerberos_name(id: &str) -> bool {
+    let Some((name, realm)) = id.split_once('@') else { return true };
+    name.matches('/').count() <= 1 && !realm.contains(['/', '@'])
 }
 
 /// An address and how many of its bits count.
@@ -173,7 +187,7 @@ mod tests {
     #[test]
     fn an_acl_is_checked_entry_by_entry() {
         let me = [of_peer(IpAddr::from([10, 1, 2, 3])), id("digest", "bob:h")];
-        let fix = |acl: &[Acl]| fix_up(acl, &me, false).map(|acl| acl.to_vec());
+        let fix = |acl: &[Acl]| fix_up(acl, &me, &Profile::V3_8).map(|acl| acl.to_vec());
         assert_eq!(fix(&[]), Err(ErrorCode::INVALID_ACL));
         assert_eq!(fix(&[entry(31, "world", "me")]), Err(ErrorCode::INVALID_ACL));
         assert_eq!(fix(&[entry(31, "digest", "bob")]), Err(ErrorCode::INVALID_ACL));

@@ -10,7 +10,10 @@ use zk_proto::{
     server::{Config, Connection},
 };
 
-use super::acl::{self, Identities};
+use super::{
+    acl::{self, Identities},
+    sasl::Exchange,
+};
 
 /// The number of a connection, over all members of an ensemble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +55,7 @@ pub(super) struct Conn {
     pub(super) peer: SocketAddr,
     pub(super) phase: Phase,
     pub(super) identities: Identities,
+    pub(super) sasl: Exchange,
     pub(super) opened: Duration,
     pub(super) received: u64,
     pub(super) sent: u64,
@@ -70,6 +74,7 @@ impl Conn {
             peer,
             phase: Phase::Fresh,
             identities: Arc::new([acl::of_peer(peer.ip())]),
+            sasl: Exchange::default(),
             opened: now,
             received: 0,
             sent: 0,

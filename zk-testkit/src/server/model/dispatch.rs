@@ -10,8 +10,8 @@ use zk_proto::{
     multi::MultiRequest,
     records::{
         AuthPacket, Create2Response, CreateContainerRequest, CreateRequest, CreateResponse, CreateTtlRequest, Empty,
-        PathRequest, PathVersionRequest, ReconfigRequest, SaslRequest, SaslResponse, SetAclRequest, SetDataRequest,
-        StatResponse, SyncRequest, SyncResponse,
+        PathRequest, PathVersionRequest, ReconfigRequest, SetAclRequest, SetDataRequest, StatResponse, SyncRequest,
+        SyncResponse,
     },
     session::xid,
 };
@@ -62,6 +62,9 @@ impl Model {
     pub(super) fn handle_request(&mut self, call: Call<'_>) {
         self.note(&call);
         if !matches!(call.op, OpCode::AUTH | OpCode::SASL) {
+            if !self.is_authenticated(call.conn) {
+                return self.refuse(&call, ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH);
+            }
             self.sessions.touch(call.now, call.session);
         }
         if let Some(code) = self.scripted_refusal(call.op) {
@@ -131,7 +134,7 @@ impl Model {
                 self.reply(call, &call.record().map(echo));
             }
             OpCode::AUTH => self.authenticate(call),
-            OpCode::SASL => self.refuse_sasl(call),
+            OpCode::SASL => self.sasl(call),
             OpCode::CLOSE_SESSION => self.close_session(call),
             _ if self.dispatch_read(call) || self.dispatch_watch(call) => {}
             _ => self.refuse(call, ErrorCode::UNIMPLEMENTED),
@@ -177,21 +180,19 @@ impl Model {
         self.hang_up(call.conn, Close::Gently);
     }
 
-    /// No SASL is configured here, and this is how a server says so.
-    fn refuse_sasl(&mut self, call: &Call<'_>) {
-        if call.record::<SaslRequest<'_>>().is_err() {
-            return self.hang_up(call.conn, Close::Gently);
-        }
-        self.put_reply(call.conn, call.xid, Zxid(0), &Ok(SaslResponse { token: None }));
-    }
-
     /// What cannot be read costs the connection, without an answer.
     fn authenticate(&mut self, call: &Call<'_>) {
         let Ok(packet) = call.record::<AuthPacket<'_>>() else { return self.hang_up(call.conn, Close::Gently) };
         let Some(conn) = self.conns.get_mut(&call.conn) else { return };
         let super_digest = self.config.super_digest.as_deref();
-        let added =
-            acl::authenticate(&packet.scheme, packet.auth.map_or(&[], |auth| auth.0), conn.peer.ip(), super_digest);
+        let auth = packet.auth.map_or(&[][..], |auth| auth.0);
+        // a certificate has been shown already, or will not be
+        let has_shown = &*packet.scheme == "x509" && conn.identities.iter().any(|id| &*id.scheme == "x509");
+        let added = if has_shown {
+            Ok(Vec::new())
+        } else {
+            acl::authenticate(&packet.scheme, auth, conn.peer.ip(), super_digest)
+        };
         match added {
             Ok(added) => {
                 let new: Vec<_> = added.into_iter().filter(|id| !conn.identities.contains(id)).collect();

@@ -4,6 +4,7 @@ mod basics;
 mod differences;
 mod multi;
 mod recorded;
+mod sasl;
 mod sessions;
 mod versions;
 mod watches;

@@ -127,7 +127,7 @@ impl<'m> Txn<'m> {
         if !creation.path.contains('/') || creation.path.contains('\0') {
             return Err(ErrorCode::BAD_ARGUMENTS);
         }
-        let acl = acl::fix_up(creation.acl, &self.author.identities, self.profile.ipv6_acls())?;
+        let acl = acl::fix_up(creation.acl, &self.author.identities, self.profile)?;
         let (parent_path, _) = tree::split(creation.path);
         let parent = self.tree.get(parent_path).ok_or(ErrorCode::NO_NODE)?;
         allow(&parent.acl, Permissions::CREATE, self.author)?;
@@ -219,7 +219,7 @@ impl<'m> Txn<'m> {
     /// Fires nothing, and is not allowed in a multi, so it needs no undo.
     pub(super) fn set_acl(&mut self, request: &SetAclRequest<'_>) -> Result<Stat, ErrorCode> {
         check_path(&request.path)?;
-        let acl = acl::fix_up(&request.acl.to_vec(), &self.author.identities, self.profile.ipv6_acls())?;
+        let acl = acl::fix_up(&request.acl.to_vec(), &self.author.identities, self.profile)?;
         let node = self.tree.get_mut(&request.path).ok_or(ErrorCode::NO_NODE)?;
         allow(&node.acl, Permissions::ADMIN, self.author)?;
         check_version(node.aversion, request.version)?;

@@ -5,21 +5,19 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use tokio::{
-    net::{TcpListener, TcpSocket},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
-
-use super::{hub::Hub, line};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
 #[derive(Debug)]
-pub(super) struct Door {
+pub(crate) struct Door {
     addr: SocketAddr,
     /// Bound and never listening: while the door is shut, nobody else is given the port, and no client that dials it
     /// can end up connected to itself.
@@ -28,29 +26,47 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Reserves a port on the loopback interface.
-    pub(super) fn new() -> io::Result<Self> {
-        let reservation = socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    /// Reserves a free port on the loopback interface.
+    pub(crate) fn anywhere() -> io::Result<Self> {
+        Self::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// Reserves an address; port 0 is any free one.
+    pub(crate) fn new(addr: SocketAddr) -> io::Result<Self> {
+        let reservation = socket(addr)?;
         let addr = reservation.local_addr()?;
         Ok(Self { addr, _reservation: reservation, accepting: Mutex::new(None) })
     }
 
-    pub(super) const fn addr(&self) -> SocketAddr {
+    pub(crate) const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Listens, unless it does.
-    pub(super) fn open(&self, hub: &Arc<Hub>, member: usize) -> io::Result<()> {
+    /// Listens, unless it does, and hands over who comes in.
+    pub(crate) fn open(&self, enter: impl Fn(TcpStream, SocketAddr) + Send + Sync + 'static) -> io::Result<()> {
         let mut accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner);
         if accepting.is_none() {
             let listener = socket(self.addr)?.listen(BACKLOG)?;
-            *accepting = Some(tokio::spawn(accept(Arc::clone(hub), member, listener)));
+            *accepting = Some(tokio::spawn(accept(listener, enter)));
+        }
+        Ok(())
+    }
+
+    /// Listens with room for so few, unless it does, and lets nobody in.
+    pub(crate) fn ajar(&self, backlog: u32) -> io::Result<()> {
+        let mut accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner);
+        if accepting.is_none() {
+            let listener = socket(self.addr)?.listen(backlog)?;
+            *accepting = Some(tokio::spawn(async move {
+                let _listener = listener;
+                std::future::pending().await
+            }));
         }
         Ok(())
     }
 
     /// Refuses connections from now on; those that stand are left alone.
-    pub(super) async fn shut(&self) {
+    pub(crate) async fn shut(&self) {
         let accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = accepting {
             task.abort();
@@ -69,18 +85,16 @@ impl Drop for Door {
 }
 
 fn socket(addr: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     Ok(socket)
 }
 
-async fn accept(hub: Arc<Hub>, member: usize, listener: TcpListener) {
+async fn accept(listener: TcpListener, enter: impl Fn(TcpStream, SocketAddr)) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                tokio::spawn(line::serve(Arc::clone(&hub), member, stream, peer));
-            }
+            Ok((stream, peer)) => enter(stream, peer),
             // the client was faster, or there are no descriptors left for a moment
             Err(_) => tokio::task::yield_now().await,
         }
