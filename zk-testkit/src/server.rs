@@ -27,11 +27,15 @@ mod hub;
 mod line;
 pub mod model;
 mod observe;
+mod options;
 mod profile;
 #[cfg(test)]
 mod tests;
 
 pub use ensemble::TestEnsemble;
 pub use handle::{Builder, TestServer};
-pub use model::{ConnId, ConnectAnswer, ConnectionInfo, Edit, RequestRecord, SessionInfo, WatchInfo, WatchedKind};
+pub use model::{
+    ConnId, ConnectAnswer, ConnectionInfo, Edit, Lag, LocalSessions, RequestRecord, Role, SessionInfo, WatchInfo,
+    WatchedKind,
+};
 pub use profile::Profile;

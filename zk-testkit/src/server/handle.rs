@@ -20,7 +20,7 @@ use super::{
     door::Door,
     hub::Hub,
     line,
-    model::{Model, ModelConfig},
+    model::{Close, Model, ModelConfig},
 };
 
 /// The tick of a server that does not say otherwise: short, so that tests of expiry are.
@@ -28,6 +28,9 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// The longest session timeout of a server that does not say otherwise, as long as a real server's.
 const TIMEOUT_MAX: Duration = Duration::from_secs(40);
+
+/// How long an ensemble takes to have another leader; a real one takes about half a second.
+const ELECTION: Duration = Duration::from_millis(200);
 
 /// Bytes on their way in one direction of a connection that is no socket.
 const PIPE_LEN: usize = 64 * 1024;
@@ -53,7 +56,7 @@ pub struct TestServer {
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs before `start`"]
 pub struct Builder {
-    config: ModelConfig,
+    pub(super) config: ModelConfig,
 }
 
 impl Default for Builder {
@@ -62,6 +65,7 @@ impl Default for Builder {
             tick: TICK,
             timeout_bounds: Some((TICK * 2, TIMEOUT_MAX)),
             first_session: SessionId(0),
+            election: ELECTION,
             ..ModelConfig::default()
         };
         Self { config }
@@ -116,6 +120,7 @@ impl Builder {
         if self.config.first_session == SessionId::NONE {
             self.config.first_session = first_session(self.config.wall_base_ms);
         }
+        self.config.members = members;
         let hub = Hub::new(Model::new(self.config), members);
         (0..members).map(|member| TestServer::open(&hub, member)).collect()
     }
@@ -157,6 +162,7 @@ impl TestServer {
             if let Some(member) = state.members.get_mut(self.member) {
                 member.serving = serving;
             }
+            state.model.set_up(now, self.member, serving);
             if serving && !was_any {
                 state.model.handle_restart(now);
             }
@@ -189,7 +195,7 @@ impl TestServer {
     pub async fn stop(&self) {
         self.set_serving(false);
         self.door.shut().await;
-        self.hub.drop_connections(self.member);
+        self.hub.drop_connections(self.member, Close::Abort);
         self.hub.drained(self.member).await;
     }
 
@@ -219,6 +225,6 @@ impl TestServer {
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.set_serving(false);
-        self.hub.drop_connections(self.member);
+        self.hub.drop_connections(self.member, Close::Abort);
     }
 }

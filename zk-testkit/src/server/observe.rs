@@ -86,6 +86,12 @@ impl TestServer {
         self.hub.lock().members.get(self.member).map_or(0, |member| member.bytes_out)
     }
 
+    /// Bytes from and to the client of a connection; `None` when it has ended.
+    #[must_use]
+    pub fn bytes_of(&self, conn: ConnId) -> Option<(u64, u64)> {
+        self.hub.bytes_of(conn)
+    }
+
     /// Data and stat of a znode; null data reads as empty.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<(Bytes, Stat)> {

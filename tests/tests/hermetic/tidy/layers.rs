@@ -103,7 +103,9 @@ fn zk_proto_is_no_std() {
     let std = code.iter().position(|line| *line == "extern crate std;").expect("tests have std");
     assert_eq!(code[std - 1], "#[cfg(test)]", "zk-proto/src/lib.rs: std is for tests only");
     let mut cargo = std::process::Command::new(env!("CARGO"));
-    cargo.args(["tree", "--offline", "-p", "zk-proto", "-e", "features,no-dev", "--prefix", "none"]).current_dir(root());
+    cargo
+        .args(["tree", "--offline", "-p", "zk-proto", "-e", "features,no-dev", "--prefix", "none"])
+        .current_dir(root());
     let output = cargo.output().unwrap();
     assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
     let tree = String::from_utf8(output.stdout).unwrap();

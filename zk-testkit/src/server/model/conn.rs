@@ -2,7 +2,7 @@
 //!
 //! Must not know sockets: whoever has one takes the output with [`Model::take_output`](super::Model::take_output).
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use zk_proto::{
@@ -10,7 +10,10 @@ use zk_proto::{
     server::{Config, Connection},
 };
 
-use super::acl::{self, Identities};
+use super::{
+    acl::{self, Identities},
+    waiting::Waiting,
+};
 
 /// The number of a connection, over all members of an ensemble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +62,8 @@ pub(super) struct Conn {
     pub(super) last_xid: i32,
     wire: Connection,
     close: Option<Close>,
+    /// What it waits for, in order, because its member lags.
+    pub(super) waiting: VecDeque<Waiting>,
     /// Whether it waits to be named by `poll_ready`.
     pub(super) listed: bool,
 }
@@ -77,6 +82,7 @@ impl Conn {
             last_xid: 0,
             wire: Connection::new(Config::default()),
             close: None,
+            waiting: VecDeque::new(),
             listed: false,
         }
     }
@@ -101,6 +107,7 @@ impl Conn {
 
     pub(super) fn hang_up(&mut self, how: Close) {
         self.phase = Phase::Over;
+        self.waiting.clear();
         self.wire.close();
         if how == Close::Abort {
             self.wire.poll_transmit();
