@@ -281,6 +281,7 @@ impl Model {
         if ended.local_to.is_none() {
             self.end_session(now, session);
         }
+        self.hang_up_moved(session, None);
         true
     }
 

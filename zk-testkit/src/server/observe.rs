@@ -50,7 +50,7 @@ impl TestServer {
     /// The connection that a session is on.
     #[must_use]
     pub fn connection_of(&self, session: SessionId) -> Option<ConnId> {
-        self.connections().into_iter().find(|conn| conn.session == Some(session)).map(|conn| conn.id)
+        self.sessions().into_iter().find(|info| info.id == session)?.conn
     }
 
     /// The watches of every connection that has any, sorted.

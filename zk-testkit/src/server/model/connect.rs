@@ -131,12 +131,11 @@ impl Model {
         let member = |conn: &Conn| conn.member;
         let before = self.sessions.get(session).and_then(|session| session.conn);
         let is_proven = request.password.as_ref().is_some_and(|password| password.0 == sessions::password(session)[..]);
-        if let Some(before) = before {
-            // on its own server the old connection goes before the password is looked at
-            let same_member = self.conns.get(&before).map(member) == self.conns.get(&id).map(member);
-            if same_member || is_proven {
-                self.hang_up(before, Close::Gently);
-            }
+        let is_here = |before: &ConnId| self.conns.get(before).map(member) == self.conns.get(&id).map(member);
+        if let Some(before) = before.filter(is_here) {
+            // on its own server the old connection goes before the password is looked at; on another one it stays until
+            // it asks for something that the leader decides
+            self.hang_up(before, Close::Gently);
         }
         let is_elsewhere = |local_to: usize| local_to != self.member_of(id);
         let here = self.sessions.get(session)?;

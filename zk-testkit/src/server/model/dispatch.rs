@@ -79,6 +79,9 @@ impl Model {
             self.refuse(call, ErrorCode::UNIMPLEMENTED);
         } else if self.is_read_only(self.member_of(call.conn)) && (is_write(call.op) || call.op == OpCode::SYNC) {
             self.refuse(call, ErrorCode::NOT_READ_ONLY);
+        } else if (is_write(call.op) || call.op == OpCode::SYNC) && self.has_moved(call) {
+            // -118 inside, and never told
+            self.hang_up(call.conn, Close::Gently);
         } else if is_write(call.op) && self.sessions.get(call.session).is_none() {
             // its member has not heard yet that the session is over; the leader has
             self.refuse(call, ErrorCode::SESSION_EXPIRED);
@@ -87,6 +90,11 @@ impl Model {
         } else {
             self.refuse(call, ErrorCode::EPHEMERAL_ON_LOCAL_SESSION);
         }
+    }
+
+    /// Whether the session goes on with another connection.
+    fn has_moved(&self, call: &Call<'_>) -> bool {
+        self.sessions.get(call.session).is_some_and(|session| session.conn != Some(call.conn))
     }
 
     /// A local session that creates an ephemeral becomes the ensemble's first; `false` if it must not.
@@ -205,6 +213,7 @@ impl Model {
         if !ended.is_some_and(|session| session.local_to.is_some()) {
             self.end_session(call.now, call.session);
         }
+        self.hang_up_moved(call.session, Some(call.conn));
         self.reply(call, &Ok(Empty {}));
         if self.conns.get(&call.conn).is_some_and(|conn| conn.waiting.is_empty()) {
             self.hang_up(call.conn, Close::Gently);

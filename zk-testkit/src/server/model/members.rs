@@ -216,7 +216,7 @@ impl Model {
         self.tell_watchers(member, &commit);
         self.resume_waiting(now, member);
         if let Some(session) = commit.ended {
-            self.hang_up_session(member, session);
+            self.hang_up_session(member, session, None);
         }
         true
     }
@@ -227,10 +227,19 @@ impl Model {
         }
     }
 
+    /// A session has ended: so have the connections that it once moved away from, but where it is not known yet.
+    pub(super) fn hang_up_moved(&mut self, session: SessionId, but: Option<ConnId>) {
+        let members: Vec<usize> = self.members.keys().copied().filter(|at| self.applied(*at) == self.zxid).collect();
+        for member in members {
+            self.hang_up_session(member, session, but);
+        }
+    }
+
     /// A session has ended, and a member has learned of it.
-    fn hang_up_session(&mut self, member: usize, session: SessionId) {
+    fn hang_up_session(&mut self, member: usize, session: SessionId, but: Option<ConnId>) {
         let is_its = |conn: &super::Conn| conn.member == member && conn.phase == Phase::Up(session);
-        let ids: Vec<ConnId> = self.conns.iter().filter(|(_, conn)| is_its(conn)).map(|(id, _)| *id).collect();
+        let ids: Vec<ConnId> =
+            self.conns.iter().filter(|(id, conn)| is_its(conn) && but != Some(**id)).map(|(id, _)| *id).collect();
         for id in ids {
             self.hang_up(id, Close::Gently);
         }
