@@ -18,6 +18,7 @@
 //!
 //! Must not know `zk-client`.
 
+mod catalogue;
 mod door;
 mod edit;
 mod ensemble;
@@ -28,14 +29,17 @@ mod line;
 pub mod model;
 mod observe;
 mod options;
+mod plan;
 mod profile;
 #[cfg(test)]
 mod tests;
 
+pub use catalogue::Fault;
 pub use ensemble::TestEnsemble;
 pub use handle::{Builder, TestServer};
 pub use model::{
-    ConnId, ConnectAnswer, ConnectionInfo, Edit, Lag, LocalSessions, RequestRecord, Role, SessionInfo, WatchInfo,
-    WatchedKind,
+    ConnId, ConnectAnswer, ConnectionInfo, Edit, Lag, LocalSessions, ReplyFault, RequestRecord, Role, SessionInfo,
+    WatchInfo, WatchedKind,
 };
+pub use plan::{FaultPlan, Planned};
 pub use profile::Profile;

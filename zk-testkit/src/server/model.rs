@@ -11,6 +11,7 @@
 mod acl;
 mod conn;
 mod connect;
+mod delta;
 mod direct;
 mod dispatch;
 mod members;
@@ -18,6 +19,7 @@ mod observe;
 mod quorum;
 mod quota;
 mod reads;
+mod scripts;
 mod sessions;
 mod tree;
 mod txn;
@@ -46,13 +48,14 @@ pub use direct::Edit;
 pub use members::Lag;
 pub use observe::{ConnectionInfo, RequestRecord, SessionInfo, WatchInfo, WatchedKind};
 pub use quorum::Role;
+pub use scripts::ReplyFault;
 
 use super::Profile;
 use conn::{Conn, Phase};
-use dispatch::Refusal;
 use members::Member;
 use observe::Log;
 use quorum::Quorum;
+use scripts::Refusal;
 use sessions::Sessions;
 use tree::Tree;
 use txn::Author;
@@ -135,6 +138,7 @@ pub struct Model {
     ready: VecDeque<ConnId>,
     connect_answers: VecDeque<ConnectAnswer>,
     refusals: VecDeque<Refusal>,
+    reply_faults: VecDeque<ReplyFault>,
     read_only: bool,
     next_container_check: Duration,
     log: Log,
@@ -156,6 +160,7 @@ impl Model {
             ready: VecDeque::new(),
             connect_answers: VecDeque::new(),
             refusals: VecDeque::new(),
+            reply_faults: VecDeque::new(),
             read_only: false,
             next_container_check: config.container_interval,
             log: Log::default(),
@@ -275,7 +280,7 @@ impl Model {
     /// Ends a session as the ensemble does when nothing was heard of it. Whether there was one.
     pub fn expire(&mut self, now: Duration, session: SessionId) -> bool {
         let Some(ended) = self.sessions.remove(session) else { return false };
-        if let Some(conn) = ended.conn.filter(|conn| self.applied(self.member_of(*conn)) == self.zxid) {
+        if let Some(conn) = ended.conn.filter(|conn| ended.local_to.is_some() || self.keeps_up(self.member_of(*conn))) {
             self.hang_up(conn, Close::Gently);
         }
         if ended.local_to.is_none() {

@@ -1,5 +1,7 @@
 //! The server over real sockets: raw frames, faults, stopping and starting.
 
+mod faults;
+
 use std::{io, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};

@@ -4,9 +4,9 @@
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use zk_proto::{
-    OpCode, SessionId,
+    ErrorCode, OpCode, SessionId, Zxid,
     server::{Config, Connection},
 };
 
@@ -64,6 +64,8 @@ pub(super) struct Conn {
     close: Option<Close>,
     /// What it waits for, in order, because its member lags.
     pub(super) waiting: VecDeque<Waiting>,
+    /// A reply that comes behind the next one, because a test says so.
+    pub(super) late: Option<(i32, Zxid, ErrorCode, Bytes)>,
     /// Whether it waits to be named by `poll_ready`.
     pub(super) listed: bool,
 }
@@ -83,6 +85,7 @@ impl Conn {
             wire: Connection::new(Config::default()),
             close: None,
             waiting: VecDeque::new(),
+            late: None,
             listed: false,
         }
     }

@@ -7,7 +7,7 @@ use std::{borrow::Cow, time::Duration};
 use bytes::Bytes;
 use zk_proto::{
     DecodeError, ErrorCode, OpCode, SessionId, Zxid,
-    jute::{Decode, Encode, Fault, Reader},
+    jute::{Decode, Encode, Fault, Reader, encode_to_bytes},
     multi::{MultiOp, MultiRequest},
     records::{
         AuthPacket, Create2Response, CreateContainerRequest, CreateRequest, CreateResponse, CreateTtlRequest, Empty,
@@ -22,13 +22,6 @@ use super::{
     observe::RequestRecord,
     txn::{Author, Txn},
 };
-
-/// The next request with this opcode is answered with this code and not carried out.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Refusal {
-    op: OpCode,
-    code: ErrorCode,
-}
 
 /// One request on its way through the server.
 pub(super) struct Call<'f> {
@@ -261,9 +254,16 @@ impl Model {
     }
 
     fn put_reply<T: Encode>(&mut self, id: ConnId, xid: i32, zxid: Zxid, result: &Result<T, ErrorCode>) {
-        if let Some(conn) = self.conns.get_mut(&id) {
-            conn.say().reply(xid, zxid, result.as_ref().map_err(|code| *code));
-            self.list(id);
+        if self.reply_faults.is_empty() && self.conns.get(&id).is_some_and(|conn| conn.late.is_none()) {
+            if let Some(conn) = self.conns.get_mut(&id) {
+                conn.say().reply(xid, zxid, result.as_ref().map_err(|code| *code));
+                self.list(id);
+            }
+            return;
+        }
+        match result {
+            Ok(body) => self.send_reply(id, xid, zxid, ErrorCode::OK, &encode_to_bytes(body)),
+            Err(code) => self.send_reply(id, xid, zxid, *code, &[]),
         }
     }
 
@@ -279,17 +279,6 @@ impl Model {
         if closes {
             self.hang_up(call.conn, Close::Gently);
         }
-    }
-
-    /// Answers the next request with this opcode with an error and does not carry it out. Where a real server hangs
-    /// up after the code, this one does too.
-    pub fn script_refusal(&mut self, op: OpCode, code: ErrorCode) {
-        self.refusals.push_back(Refusal { op, code });
-    }
-
-    fn scripted_refusal(&mut self, op: OpCode) -> Option<ErrorCode> {
-        let index = self.refusals.iter().position(|refusal| refusal.op == op)?;
-        self.refusals.remove(index).map(|refusal| refusal.code)
     }
 }
 

@@ -15,8 +15,9 @@ use super::{
     super::Profile,
     Close, ConnId, Model,
     conn::Phase,
+    delta::Delta,
     tree::{Node, Tree},
-    txn::{Change, Delta},
+    txn::Change,
     watches::Watches,
 };
 
@@ -110,6 +111,11 @@ impl Model {
     #[must_use]
     pub fn applied(&self, member: usize) -> Zxid {
         self.replica(member).map_or(self.zxid, |replica| replica.zxid)
+    }
+
+    /// Whether a member applies commits in the moment they are made.
+    pub(super) fn keeps_up(&self, member: usize) -> bool {
+        self.replica(member).is_none()
     }
 
     /// How many commits a member has not applied.
@@ -229,7 +235,7 @@ impl Model {
 
     /// A session has ended: so have the connections that it once moved away from, but where it is not known yet.
     pub(super) fn hang_up_moved(&mut self, session: SessionId, but: Option<ConnId>) {
-        let members: Vec<usize> = self.members.keys().copied().filter(|at| self.applied(*at) == self.zxid).collect();
+        let members: Vec<usize> = self.members.keys().copied().filter(|at| self.keeps_up(*at)).collect();
         for member in members {
             self.hang_up_session(member, session, but);
         }
@@ -242,6 +248,15 @@ impl Model {
             self.conns.iter().filter(|(id, conn)| is_its(conn) && but != Some(**id)).map(|(id, _)| *id).collect();
         for id in ids {
             self.hang_up(id, Close::Gently);
+        }
+    }
+
+    /// Everything is lost: nobody is behind any more.
+    pub(super) fn forget_replicas(&mut self) {
+        let members: Vec<usize> = self.members.keys().copied().collect();
+        for member in members {
+            self.member(member).replica = None;
+            self.part(member);
         }
     }
 

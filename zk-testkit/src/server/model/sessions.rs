@@ -107,6 +107,11 @@ impl Sessions {
         self.live.retain(|_, session| session.local_to != Some(member));
     }
 
+    /// Forgets all of them.
+    pub(super) fn clear(&mut self) {
+        self.live.clear();
+    }
+
     /// A local session becomes one of the ensemble.
     pub(super) fn upgrade(&mut self, id: SessionId) {
         if let Some(session) = self.live.get_mut(&id) {

@@ -94,10 +94,7 @@ impl Model {
     fn go_on(&mut self, now: Duration, id: ConnId, applied: Zxid, next: Waiting) {
         match next {
             Waiting::Reply { xid, code, body, closes, .. } => {
-                if let Some(conn) = self.conns.get_mut(&id) {
-                    conn.say().reply_encoded(xid, applied, code, &body);
-                    self.list(id);
-                }
+                self.send_reply(id, xid, applied, code, &body);
                 if closes {
                     self.hang_up(id, Close::Gently);
                 }
