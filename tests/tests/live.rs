@@ -7,6 +7,8 @@ mod cli;
 mod client;
 #[path = "live/differential.rs"]
 mod differential;
+#[path = "live/ensemble.rs"]
+mod ensemble;
 #[path = "live/foreign.rs"]
 mod foreign;
 #[path = "live/launcher.rs"]

@@ -20,6 +20,7 @@
 //!
 //! Must not know `zk-client`.
 
+mod catalogue;
 mod edit;
 mod ensemble;
 mod faults;
@@ -28,6 +29,8 @@ mod hub;
 mod line;
 pub mod model;
 mod observe;
+mod options;
+mod plan;
 mod profile;
 mod secure;
 mod tap;
@@ -36,9 +39,14 @@ mod tests;
 #[cfg(feature = "tls")]
 mod tls;
 
+pub use catalogue::Fault;
 pub use ensemble::TestEnsemble;
 pub use handle::{Builder, TestServer};
-pub use model::{ConnId, ConnectAnswer, ConnectionInfo, Edit, RequestRecord, SessionInfo, WatchInfo, WatchedKind};
+pub use model::{
+    ConnId, ConnectAnswer, ConnectionInfo, Edit, Lag, LocalSessions, ReplyFault, RequestRecord, Role, SessionInfo,
+    WatchInfo, WatchedKind,
+};
+pub use plan::{FaultPlan, Planned};
 pub use profile::Profile;
 pub use tap::Seen;
 #[cfg(feature = "tls")]

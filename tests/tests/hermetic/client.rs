@@ -12,6 +12,8 @@ mod hosts;
 mod identity;
 #[path = "client/inline.rs"]
 mod inline;
+#[path = "client/lagging.rs"]
+mod lagging;
 #[path = "client/operations.rs"]
 mod operations;
 #[path = "client/order.rs"]

@@ -139,3 +139,8 @@ pub async fn poll_and_drop<F: Future>(future: F, polls: usize) -> Option<F::Outp
     }
     None
 }
+
+/// Lets the paused clock run on; everything that is due meanwhile happens.
+pub(crate) async fn pass(time: Duration) {
+    drop(tokio::time::timeout(time, std::future::pending::<()>()).await);
+}

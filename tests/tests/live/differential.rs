@@ -24,7 +24,7 @@ mod show;
 #[path = "differential/shrink.rs"]
 mod shrink;
 #[path = "differential/wire.rs"]
-mod wire;
+pub mod wire;
 
 use std::{
     collections::BTreeMap,

@@ -9,13 +9,13 @@ use zk_proto::{ErrorCode, OpCode, SessionId, Zxid};
 
 use super::{
     TestServer,
-    model::{ConnId, ConnectAnswer},
+    model::{Close, ConnId, ConnectAnswer},
 };
 
 impl TestServer {
     /// Resets every connection of this server. Their sessions live on.
     pub fn drop_connections(&self) {
-        self.hub.drop_connections(self.member);
+        self.hub.drop_connections(self.member, Close::Abort);
     }
 
     /// Ends a session as if nothing had been heard of it for too long. Whether there was one.
@@ -87,6 +87,6 @@ impl TestServer {
 
     /// Raises the last zxid, as if others had written much; a new leader's epoch is its high 32 bits.
     pub fn advance_zxid(&self, zxid: Zxid) {
-        self.hub.act(|state, _| state.model.advance_zxid(zxid));
+        self.hub.act(|state, now| state.model.advance_zxid(now, zxid));
     }
 }

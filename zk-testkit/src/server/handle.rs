@@ -23,7 +23,7 @@ use super::{
     Profile,
     hub::Hub,
     line,
-    model::{ConnId, Edit, Model, ModelConfig},
+    model::{Close, ConnId, Edit, Model, ModelConfig},
     tap::{Seen, Tap},
 };
 
@@ -32,6 +32,9 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// The longest session timeout of a server that does not say otherwise, as long as a real server's.
 const TIMEOUT_MAX: Duration = Duration::from_secs(40);
+
+/// How long an ensemble takes to have another leader; a real one takes about half a second.
+const ELECTION: Duration = Duration::from_millis(200);
 
 /// Bytes on their way in one direction of a connection that is no socket.
 const PIPE_LEN: usize = 64 * 1024;
@@ -74,6 +77,7 @@ impl Default for Builder {
             tick: TICK,
             timeout_bounds: Some((TICK * 2, TIMEOUT_MAX)),
             first_session: SessionId(0),
+            election: ELECTION,
             ..ModelConfig::default()
         };
         Self {
@@ -202,6 +206,7 @@ impl Builder {
         }
         #[cfg(feature = "tls")]
         let port = || tls.as_ref().map(super::tls::SecurePort::new).transpose();
+        self.config.members = members;
         let hub = {
             let mut model = Model::new(self.config);
             plant(&mut model, &self.znodes)?;
@@ -305,6 +310,7 @@ impl TestServer {
             if let Some(member) = state.members.get_mut(self.member) {
                 member.serving = serving;
             }
+            state.model.set_up(now, self.member, serving);
             if serving && !was_any {
                 state.model.handle_restart(now);
             }
@@ -337,7 +343,7 @@ impl TestServer {
     pub async fn stop(&self) {
         self.set_serving(false);
         self.shut_doors().await;
-        self.hub.drop_connections(self.member);
+        self.hub.drop_connections(self.member, Close::Abort);
         self.hub.drained(self.member).await;
     }
 
@@ -367,6 +373,6 @@ impl TestServer {
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.set_serving(false);
-        self.hub.drop_connections(self.member);
+        self.hub.drop_connections(self.member, Close::Abort);
     }
 }

@@ -26,8 +26,20 @@ pub(super) struct Faults {
     /// Requests are carried out, and nobody is told.
     pub(super) hold_replies: bool,
     pub(super) delay: Duration,
+    /// How much later requests arrive.
+    pub(super) delay_in: Duration,
     /// After how many bytes to the client the next connection ends.
     pub(super) cut_next: Option<usize>,
+    /// After how many bytes from the client the next connection ends.
+    pub(super) cut_next_in: Option<usize>,
+    /// To the client go at most this many bytes at a time, and then nothing for so long.
+    pub(super) trickle: Option<(usize, Duration)>,
+    /// Nothing is read from sockets.
+    pub(super) deaf: bool,
+    /// The server's side of every connection is shut; it still reads.
+    pub(super) half_close: bool,
+    /// Connections over this number are closed at once.
+    pub(super) connections_max: Option<usize>,
 }
 
 /// One front door.
@@ -43,7 +55,16 @@ pub(super) struct Member {
 pub(super) struct State {
     pub(super) model: Model,
     pub(super) members: Vec<Member>,
-    links: HashMap<ConnId, (usize, Arc<Notify>)>,
+    links: HashMap<ConnId, Wire>,
+}
+
+/// A connection as the hub knows it.
+#[derive(Debug)]
+struct Wire {
+    member: usize,
+    wake: Arc<Notify>,
+    bytes_in: u64,
+    bytes_out: u64,
 }
 
 /// A new connection, as its task needs it.
@@ -51,12 +72,13 @@ pub(super) struct Link {
     pub(super) id: ConnId,
     pub(super) wake: Arc<Notify>,
     pub(super) cut_after: Option<usize>,
+    pub(super) cut_after_in: Option<usize>,
 }
 
 /// What a connection's task is to do next.
 pub(super) struct Turn {
     pub(super) output: Output,
-    pub(super) delay: Duration,
+    pub(super) faults: Faults,
 }
 
 /// Shared by all members and all their connections.
@@ -68,6 +90,8 @@ pub(super) struct Hub {
     changes: Notify,
     /// Who is told of what passes.
     pub(super) tap: Option<Tap>,
+    /// Told when something is due between two ticks.
+    pace: Arc<Notify>,
 }
 
 impl Hub {
@@ -79,7 +103,9 @@ impl Hub {
             started: Instant::now(),
             changes: Notify::new(),
             tap,
+            pace: Arc::new(Notify::new()),
         });
+        tokio::spawn(keep_pace(Arc::downgrade(&hub), Arc::clone(&hub.pace), hub.started));
         tokio::spawn(keep_time(Arc::downgrade(&hub), hub.started, tick));
         hub
     }
@@ -98,10 +124,17 @@ impl Hub {
         let now = self.now();
         let mut state = self.lock();
         let result = run(&mut state, now);
-        state.wake_ready(None);
-        drop(state);
+        self.settle(state, None);
         self.changes.notify_waiters();
         result
+    }
+
+    /// Wakes whom a change concerns.
+    fn settle(&self, mut state: MutexGuard<'_, State>, but: Option<ConnId>) {
+        state.wake_ready(but);
+        if state.model.poll_pace().is_some() {
+            self.pace.notify_one();
+        }
     }
 
     /// Waits until a condition holds that something on this server makes true.
@@ -120,13 +153,19 @@ impl Hub {
     pub(super) fn open(&self, member: usize, peer: SocketAddr, identity: Option<AuthId>) -> Option<Link> {
         let wake = Arc::new(Notify::new());
         self.act(|state, now| {
-            let cut_after = state.members.get_mut(member).filter(|member| member.serving)?.faults.cut_next.take();
+            let open = state.links.values().filter(|wire| wire.member == member).count();
+            let faults = &mut state.members.get_mut(member).filter(|member| member.serving)?.faults;
+            if faults.connections_max.is_some_and(|max| open >= max) {
+                return None;
+            }
+            let (cut_after, cut_after_in) = (faults.cut_next.take(), faults.cut_next_in.take());
             let id = state.model.open(now, member, peer);
             if let Some(identity) = identity {
                 state.model.identify(id, identity);
             }
-            state.links.insert(id, (member, Arc::clone(&wake)));
-            Some(Link { id, wake, cut_after })
+            let wire = Wire { member, wake: Arc::clone(&wake), bytes_in: 0, bytes_out: 0 };
+            state.links.insert(id, wire);
+            Some(Link { id, wake, cut_after, cut_after_in })
         })
     }
 
@@ -152,19 +191,28 @@ impl Hub {
         } else {
             state.model.take_output(id)
         };
-        state.wake_ready(Some(id));
-        drop(state);
+        self.settle(state, Some(id));
         if had_input {
             self.changes.notify_waiters();
         }
-        Turn { output, delay: faults.delay }
+        Turn { output, faults }
     }
 
-    pub(super) fn count(&self, member: usize, bytes_in: usize, bytes_out: usize) {
-        if let Some(member) = self.lock().members.get_mut(member) {
+    pub(super) fn count(&self, id: ConnId, bytes_in: usize, bytes_out: usize) {
+        let mut state = self.lock();
+        let State { members, links, .. } = &mut *state;
+        let Some(wire) = links.get_mut(&id) else { return };
+        wire.bytes_in += bytes_in as u64;
+        wire.bytes_out += bytes_out as u64;
+        if let Some(member) = members.get_mut(wire.member) {
             member.bytes_in += bytes_in as u64;
             member.bytes_out += bytes_out as u64;
         }
+    }
+
+    /// Bytes from and to the client of a connection that stands.
+    pub(super) fn bytes_of(&self, id: ConnId) -> Option<(u64, u64)> {
+        self.lock().links.get(&id).map(|wire| (wire.bytes_in, wire.bytes_out))
     }
 
     /// Changes what is broken at a member; its connections look again.
@@ -173,20 +221,20 @@ impl Hub {
             if let Some(member) = state.members.get_mut(member) {
                 change(&mut member.faults);
             }
-            for (_, wake) in state.links.values().filter(|(of, _)| *of == member) {
-                wake.notify_one();
+            for wire in state.links.values().filter(|wire| wire.member == member) {
+                wire.wake.notify_one();
             }
         });
     }
 
-    /// Ends every connection of a member, by a reset.
-    pub(super) fn drop_connections(&self, member: usize) {
-        self.act(|state, _| state.model.hang_up_member(member, Close::Abort));
+    /// Ends every connection of a member.
+    pub(super) fn drop_connections(&self, member: usize, how: Close) {
+        self.act(|state, _| state.model.hang_up_member(member, how));
     }
 
     /// Waits until no socket of a member is open.
     pub(super) async fn drained(&self, member: usize) {
-        self.changed(|state| state.links.values().all(|(of, _)| *of != member)).await;
+        self.changed(|state| state.links.values().all(|wire| wire.member != member)).await;
     }
 }
 
@@ -194,9 +242,9 @@ impl State {
     fn wake_ready(&mut self, but: Option<ConnId>) {
         while let Some(id) = self.model.poll_ready() {
             if but != Some(id)
-                && let Some((_, wake)) = self.links.get(&id)
+                && let Some(wire) = self.links.get(&id)
             {
-                wake.notify_one();
+                wire.wake.notify_one();
             }
         }
     }
@@ -214,5 +262,32 @@ async fn keep_time(hub: Weak<Hub>, started: Instant, tick: Duration) {
                 state.model.handle_timeout(now);
             }
         });
+    }
+}
+
+/// Wakes the model between ticks, when a member that lags by time or an election is due.
+async fn keep_pace(hub: Weak<Hub>, pace: Arc<Notify>, started: Instant) {
+    loop {
+        let due = match hub.upgrade() {
+            Some(hub) => hub.lock().model.poll_pace(),
+            None => return,
+        };
+        let Some(due) = due else {
+            pace.notified().await;
+            continue;
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(started + due) => {
+                let Some(hub) = hub.upgrade() else { return };
+                hub.act(|state, now| state.model.handle_timeout(now));
+            }
+            () = pace.notified() => {}
+        }
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.pace.notify_one();
     }
 }

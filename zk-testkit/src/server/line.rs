@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
     net::TcpStream,
@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    hub::{Hub, Link},
+    hub::{Faults, Hub, Link},
     model::{Close, Output},
     tap::Wiretap,
 };
@@ -35,6 +35,10 @@ struct Outgoing {
     delayed: VecDeque<(Instant, Output)>,
     /// Bytes until the connection is cut.
     budget: Option<usize>,
+    /// When more may be written.
+    not_before: Option<Instant>,
+    /// Our side is shut: what is said falls on the floor.
+    shut: bool,
 }
 
 impl Outgoing {
@@ -75,12 +79,67 @@ impl Outgoing {
         }
     }
 
-    fn written(&mut self, len: usize) {
+    fn written(&mut self, len: usize, faults: &Faults) {
+        self.bytes.advance(len);
         self.budget = self.budget.map(|budget| budget.saturating_sub(len));
+        self.not_before = faults.trickle.map(|(_, pause)| Instant::now() + pause);
+    }
+
+    /// What may be written now; nothing while it is to wait.
+    fn writable(&self, faults: &Faults) -> &[u8] {
+        let is_early = faults.trickle.is_some() && self.not_before.is_some_and(|at| Instant::now() < at);
+        let len = faults.trickle.map_or(self.bytes.len(), |(len, _)| len.clamp(1, self.bytes.len().max(1)));
+        if is_early { &[] } else { self.bytes.get(..len).unwrap_or_default() }
+    }
+
+    /// When there is something to do without anybody else's doing.
+    fn due(&self) -> Option<Instant> {
+        let pause = self.not_before.filter(|_| !self.bytes.is_empty());
+        let delayed = self.delayed.front().map(|(due, _)| *due);
+        [pause, delayed].into_iter().flatten().min()
     }
 
     fn is_over(&self) -> bool {
         self.close == Some(Close::Abort) || self.close.is_some() && self.bytes.is_empty()
+    }
+}
+
+/// What is on its way from the client.
+struct Incoming {
+    inbox: BytesMut,
+    /// Waiting for its time.
+    delayed: VecDeque<(Instant, BytesMut)>,
+    /// Bytes until the connection is cut.
+    budget: Option<usize>,
+}
+
+impl Incoming {
+    fn add(&mut self, mut bytes: BytesMut, delay: std::time::Duration) {
+        if let Some(budget) = &mut self.budget {
+            bytes.truncate(*budget);
+            *budget -= bytes.len();
+        }
+        if delay.is_zero() && self.delayed.is_empty() {
+            self.inbox.unsplit(bytes);
+        } else {
+            self.delayed.push_back((Instant::now() + delay, bytes));
+        }
+    }
+
+    fn release_due(&mut self) {
+        let now = Instant::now();
+        while let Some((_, bytes)) = self.delayed.pop_front_if(|(due, _)| *due <= now) {
+            self.inbox.unsplit(bytes);
+        }
+    }
+
+    /// Everything up to the cut has been handed over.
+    fn is_cut(&self) -> bool {
+        self.budget == Some(0) && self.delayed.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.inbox.len() + self.delayed.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
     }
 }
 
@@ -177,33 +236,56 @@ async fn transfer(
     link: &Link,
     wiretap: &mut Wiretap,
 ) -> Option<Close> {
-    let mut inbox = BytesMut::with_capacity(READ_LEN);
-    let mut out = Outgoing { bytes: BytesMut::new(), close: None, delayed: VecDeque::new(), budget: link.cut_after };
+    let mut incoming = Incoming { inbox: BytesMut::new(), delayed: VecDeque::new(), budget: link.cut_after_in };
+    let mut out = Outgoing {
+        bytes: BytesMut::new(),
+        close: None,
+        delayed: VecDeque::new(),
+        budget: link.cut_after,
+        not_before: None,
+        shut: false,
+    };
+    let mut chunk = BytesMut::with_capacity(READ_LEN);
+    let mut faults = Faults::default();
     loop {
+        incoming.release_due();
         if out.close.is_none() {
-            let turn = hub.turn(link.id, member, &mut inbox);
-            out.add(turn.output, turn.delay);
+            let turn = hub.turn(link.id, member, &mut incoming.inbox);
+            faults = turn.faults;
+            out.add(turn.output, faults.delay);
+            if incoming.is_cut() {
+                out.close = out.close.or(Some(Close::Gently));
+            }
         }
         out.release_due();
         out.cut();
+        if faults.half_close && !out.shut {
+            out.shut = true;
+            writer.shutdown().await.ok()?;
+        }
+        if out.shut {
+            out.bytes.clear();
+        }
         if out.is_over() {
             return out.close;
         }
-        let due = out.delayed.front().map(|(due, _)| *due);
-        inbox.reserve(READ_LEN);
+        let due = [out.due(), incoming.delayed.front().map(|(due, _)| *due)].into_iter().flatten().min();
+        let is_reading = !faults.deaf && incoming.len() < INBOX_LEN_MAX;
+        chunk.reserve(READ_LEN);
+        let writable = out.writable(&faults);
         tokio::select! {
             biased;
-            written = writer.write(&out.bytes), if !out.bytes.is_empty() => {
+            written = writer.write(writable), if !writable.is_empty() => {
                 let written = written.ok().filter(|written| *written > 0)?;
-                wiretap.sent(out.bytes.get(..written).unwrap_or_default());
-                out.bytes.advance(written);
-                out.written(written);
-                hub.count(member, 0, written);
+                wiretap.sent(writable.get(..written).unwrap_or_default());
+                out.written(written, &faults);
+                hub.count(link.id, 0, written);
             }
-            read = reader.read_buf(&mut inbox), if inbox.len() < INBOX_LEN_MAX => {
+            read = reader.read_buf(&mut chunk), if is_reading => {
                 let read = read.ok().filter(|read| *read > 0)?;
-                wiretap.received(inbox.get(inbox.len() - read..).unwrap_or_default());
-                hub.count(member, read, 0);
+                wiretap.received(&chunk);
+                hub.count(link.id, read, 0);
+                incoming.add(chunk.split(), faults.delay_in);
             }
             () = link.wake.notified() => {}
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}

@@ -1,7 +1,7 @@
 //! The server without its sockets: bytes and times in, bytes out. No clock, no randomness, no tasks.
 //!
-//! Must not know tokio. Several servers ("members") may share one model: their connections see one tree, and no member
-//! ever lags behind another.
+//! Must not know tokio. Several servers ("members") may share one model, an ensemble: what is committed is the same for
+//! all, and each applies it when its [`Lag`] says so.
 //!
 //! # Rule
 //! After **every** call that takes `now`, write what [`take_output`](Model::take_output) gives to each connection that
@@ -11,14 +11,20 @@
 mod acl;
 mod conn;
 mod connect;
+mod delta;
 mod direct;
 mod dispatch;
+mod members;
 mod observe;
+mod quorum;
+mod quota;
 mod reads;
 mod sasl;
+mod scripts;
 mod sessions;
 mod tree;
 mod txn;
+mod waiting;
 mod watch_ops;
 mod watches;
 mod words;
@@ -40,17 +46,21 @@ pub(super) use acl::digest_id;
 pub use conn::{Close, ConnId, Output};
 pub use connect::ConnectAnswer;
 pub use direct::Edit;
+pub use members::Lag;
 pub use observe::{ConnectionInfo, RequestRecord, SessionInfo, WatchInfo, WatchedKind};
+pub use quorum::Role;
 pub use sasl::SaslConfig;
+pub use scripts::ReplyFault;
 
 use super::Profile;
 use conn::{Conn, Phase};
-use dispatch::Refusal;
+use members::Member;
 use observe::Log;
+use quorum::Quorum;
+use scripts::Refusal;
 use sessions::Sessions;
 use tree::Tree;
 use txn::Author;
-use watches::Watches;
 
 /// How long a connection may stay without a ConnectRequest (`sessionlessCnxnTimeout`).
 const SESSIONLESS_LIMIT: Duration = Duration::from_secs(10);
@@ -77,6 +87,16 @@ pub struct ModelConfig {
     /// Without an identity of one of these schemes every request is answered -124 and the connection closed
     /// (`enforce.auth.schemes`; `sessionRequireClientSASLAuth` is `sasl`). Empty: nobody is asked.
     pub required_schemes: Vec<String>,
+    /// How many servers there are; 1 is a server alone.
+    pub members: usize,
+    /// How long members without a leader take to have one.
+    pub election: Duration,
+    /// Members without a quorum serve readers (`readonlymode.enabled`).
+    pub read_only_mode: bool,
+    /// Whether members of an ensemble have sessions of their own.
+    pub local_sessions: LocalSessions,
+    /// Hard limits of quotas are enforced (`enforceQuota`, since 3.7).
+    pub enforce_quota: bool,
 }
 
 impl Default for ModelConfig {
@@ -91,17 +111,35 @@ impl Default for ModelConfig {
             container_interval: Duration::from_secs(60),
             sasl: None,
             required_schemes: Vec::new(),
+            members: 1,
+            election: Duration::ZERO,
+            read_only_mode: false,
+            local_sessions: LocalSessions::Off,
+            enforce_quota: false,
         }
     }
 }
 
-/// The whole state of a server, or of an ensemble whose members never lag; see the module's rule.
+/// Sessions that only one member knows: they are no transactions, and cannot move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LocalSessions {
+    /// Every session is the ensemble's.
+    #[default]
+    Off,
+    /// Sessions begin as local ones (`localSessionsEnabled`); they cannot create ephemerals, which is answered -120.
+    On,
+    /// They become the ensemble's when they create an ephemeral (`localSessionsUpgradingEnabled`).
+    Upgradable,
+}
+
+/// The whole state of a server, or of an ensemble; see the module's rule.
 #[derive(Debug)]
 pub struct Model {
     config: ModelConfig,
     zxid: Zxid,
     tree: Tree,
-    watches: Watches,
+    members: BTreeMap<usize, Member>,
+    quorum: Quorum,
     sessions: Sessions,
     conns: BTreeMap<ConnId, Conn>,
     next_conn: u64,
@@ -109,6 +147,7 @@ pub struct Model {
     ready: VecDeque<ConnId>,
     connect_answers: VecDeque<ConnectAnswer>,
     refusals: VecDeque<Refusal>,
+    reply_faults: VecDeque<ReplyFault>,
     read_only: bool,
     next_container_check: Duration,
     log: Log,
@@ -121,15 +160,17 @@ impl Model {
         config.profile.sasl = config.sasl.is_some();
         let bounds = config.timeout_bounds.unwrap_or((config.tick * 2, config.tick * 20));
         Self {
-            zxid: Zxid(0),
+            zxid: first_zxid(config.members),
             tree: Tree::new(),
-            watches: Watches::default(),
+            members: members::members(config.members),
+            quorum: Quorum::new(config.members),
             sessions: Sessions::new(config.tick, bounds, config.first_session.0),
             conns: BTreeMap::new(),
             next_conn: 1,
             ready: VecDeque::new(),
             connect_answers: VecDeque::new(),
             refusals: VecDeque::new(),
+            reply_faults: VecDeque::new(),
             read_only: false,
             next_container_check: config.container_interval,
             log: Log::default(),
@@ -137,7 +178,7 @@ impl Model {
         }
     }
 
-    /// The last transaction.
+    /// The last transaction that was committed; see [`applied`](Self::applied) for what a member has of it.
     #[must_use]
     pub const fn zxid(&self) -> Zxid {
         self.zxid
@@ -213,22 +254,36 @@ impl Model {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let fresh = self.conns.values().filter(|conn| conn.phase == Phase::Fresh);
+        let fresh = fresh.filter(|conn| conn.waiting.is_empty());
         let sessionless = fresh.map(|conn| conn.opened + SESSIONLESS_LIMIT).min();
         let containers = self.tree.mortals().next().map(|_| self.next_container_check);
-        [self.sessions.next_deadline(), sessionless, containers].into_iter().flatten().min()
+        let expiry = self.sessions.next_deadline().filter(|_| self.is_led());
+        [expiry, sessionless, containers, self.poll_pace()].into_iter().flatten().min()
+    }
+
+    /// When a member that lags by time, or an election, is due; finer than ticks.
+    #[must_use]
+    pub fn poll_pace(&self) -> Option<Duration> {
+        [self.next_apply(), self.quorum.elected_at()].into_iter().flatten().min()
     }
 
     /// Ends sessions whose time is over, and connections that never said who they are.
     pub fn handle_timeout(&mut self, now: Duration) {
-        for session in self.sessions.due(now) {
-            self.expire(now, session);
+        self.elect_if_due(now);
+        self.follow_all(now);
+        if self.is_led() {
+            for session in self.sessions.due(now) {
+                self.expire(now, session);
+            }
         }
-        let is_late = |conn: &Conn| conn.phase == Phase::Fresh && conn.opened + SESSIONLESS_LIMIT <= now;
+        let is_late = |conn: &Conn| {
+            conn.phase == Phase::Fresh && conn.waiting.is_empty() && conn.opened + SESSIONLESS_LIMIT <= now
+        };
         let late: Vec<ConnId> = self.conns.iter().filter(|(_, conn)| is_late(conn)).map(|(id, _)| *id).collect();
         for id in late {
             self.hang_up(id, Close::Gently);
         }
-        if self.next_container_check <= now {
+        if self.is_led() && self.next_container_check <= now {
             self.check_containers(now);
             self.next_container_check = now + self.config.container_interval;
         }
@@ -242,10 +297,13 @@ impl Model {
     /// Ends a session as the ensemble does when nothing was heard of it. Whether there was one.
     pub fn expire(&mut self, now: Duration, session: SessionId) -> bool {
         let Some(ended) = self.sessions.remove(session) else { return false };
-        if let Some(conn) = ended.conn {
+        if let Some(conn) = ended.conn.filter(|conn| ended.local_to.is_some() || self.keeps_up(self.member_of(*conn))) {
             self.hang_up(conn, Close::Gently);
         }
-        self.end_session(now, session);
+        if ended.local_to.is_none() {
+            self.end_session(now, session);
+        }
+        self.hang_up_moved(session, None);
         true
     }
 
@@ -268,7 +326,7 @@ impl Model {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let session = conn.session();
         conn.hang_up(how);
-        self.watches.remove_connection(id);
+        self.watching(id).1.remove_connection(id);
         if let Some(session) = session {
             self.sessions.detach(session, id);
         }
@@ -280,8 +338,14 @@ impl Model {
         self.config.wall_base_ms.saturating_add(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
     }
 
+    /// For whoever commits; see `members`.
     fn next_zxid(&mut self) -> Zxid {
         self.zxid = Zxid(self.zxid.0.wrapping_add(1));
         self.zxid
     }
+}
+
+/// An ensemble has had an election, and so is in its first epoch.
+const fn first_zxid(members: usize) -> Zxid {
+    if members > 1 { Zxid(1 << 32) } else { Zxid(0) }
 }

@@ -50,7 +50,7 @@ impl TestServer {
     /// The connection that a session is on.
     #[must_use]
     pub fn connection_of(&self, session: SessionId) -> Option<ConnId> {
-        self.connections().into_iter().find(|conn| conn.session == Some(session)).map(|conn| conn.id)
+        self.sessions().into_iter().find(|info| info.id == session)?.conn
     }
 
     /// The watches of every connection that has any, sorted.
@@ -84,6 +84,12 @@ impl TestServer {
     #[must_use]
     pub fn bytes_out(&self) -> u64 {
         self.hub.lock().members.get(self.member).map_or(0, |member| member.bytes_out)
+    }
+
+    /// Bytes from and to the client of a connection; `None` when it has ended.
+    #[must_use]
+    pub fn bytes_of(&self, conn: ConnId) -> Option<(u64, u64)> {
+        self.hub.bytes_of(conn)
     }
 
     /// Data and stat of a znode; null data reads as empty.

@@ -114,6 +114,16 @@ impl Profile {
         self.minor >= 6 && self.minor < 9
     }
 
+    /// Quotas have hard limits.
+    pub(super) const fn has_hard_quotas(&self) -> bool {
+        self.minor >= 7
+    }
+
+    /// A read-only server takes only sessions of its own, and has them only if it is told to.
+    pub(super) const fn read_only_needs_local_sessions(&self) -> bool {
+        self.minor >= 7
+    }
+
     /// The counter of sequential znodes stays at its maximum instead of turning negative.
     pub(super) const fn sequence_sticks(&self) -> bool {
         self.minor >= 6

@@ -1,5 +1,6 @@
 //! The server over real sockets: raw frames, faults, stopping and starting.
 
+mod faults;
 #[cfg(feature = "tls")]
 mod tls;
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::stage::{Stage, ready, refused, until_connected, within};
+use crate::stage::{Stage, pass, ready, refused, until_connected, within};
 use tokio::time::Instant;
 use zk_client::{Client, Connector, Dial, Dialed, HostPort, Transport};
 
@@ -58,11 +58,6 @@ async fn comeback(outage: Duration) -> Vec<(Duration, bool)> {
     }
     let attempts = net.attempts.lock().unwrap();
     attempts.iter().map(|(at, open)| (*at - start, *open)).collect()
-}
-
-/// Lets time pass with everything that happens in it.
-async fn pass(time: Duration) {
-    drop(tokio::time::timeout(time, std::future::pending::<()>()).await);
 }
 
 /// The share of the fullest bucket.

@@ -2,17 +2,18 @@
 //!
 //! Must not know sockets: whoever has one takes the output with [`Model::take_output`](super::Model::take_output).
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use zk_proto::{
-    OpCode, SessionId,
+    ErrorCode, OpCode, SessionId, Zxid,
     server::{Config, Connection},
 };
 
 use super::{
     acl::{self, Identities},
     sasl::Exchange,
+    waiting::Waiting,
 };
 
 /// The number of a connection, over all members of an ensemble.
@@ -63,6 +64,10 @@ pub(super) struct Conn {
     pub(super) last_xid: i32,
     wire: Connection,
     close: Option<Close>,
+    /// What it waits for, in order, because its member lags.
+    pub(super) waiting: VecDeque<Waiting>,
+    /// A reply that comes behind the next one, because a test says so.
+    pub(super) late: Option<(i32, Zxid, ErrorCode, Bytes)>,
     /// Whether it waits to be named by `poll_ready`.
     pub(super) listed: bool,
 }
@@ -82,6 +87,8 @@ impl Conn {
             last_xid: 0,
             wire: Connection::new(Config::default()),
             close: None,
+            waiting: VecDeque::new(),
+            late: None,
             listed: false,
         }
     }
@@ -106,6 +113,7 @@ impl Conn {
 
     pub(super) fn hang_up(&mut self, how: Close) {
         self.phase = Phase::Over;
+        self.waiting.clear();
         self.wire.close();
         if how == Close::Abort {
             self.wire.poll_transmit();

@@ -7,15 +7,15 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use zk_proto::{
     SessionId, Zxid,
-    jute::Reader,
     server::{Accepted, Greeting, Incoming},
     words::FourLetterWord,
 };
 
 use super::{
-    Close, ConnId, Model,
+    Close, ConnId, LocalSessions, Model, Role,
     conn::{Conn, Phase},
     dispatch::Call,
+    members::Commit,
     sessions,
 };
 
@@ -46,7 +46,7 @@ impl Model {
                 (Incoming::Word(word), _) => self.handle_word(now, id, word),
                 (Incoming::Connect(greeting), _) => self.handle_connect(now, id, &greeting),
                 (Incoming::Request { xid, op, body }, Phase::Up(session)) => {
-                    self.handle_request(Call { now, conn: id, session, xid, op, body: Reader::new(&body) });
+                    self.handle_request(Call { now, conn: id, session, xid, op, body: &body });
                 }
                 (Incoming::Request { .. } | Incoming::Closed(_), _) => self.hang_up(id, Close::Gently),
             }
@@ -54,7 +54,7 @@ impl Model {
     }
 
     fn handle_word(&mut self, now: Duration, id: ConnId, word: FourLetterWord) {
-        let answer = self.four_letters(now, word);
+        let answer = self.four_letters(now, self.member_of(id), word);
         if let (Some(answer), Some(conn)) = (answer, self.conns.get_mut(&id)) {
             conn.say().answer_word(answer.as_bytes());
         }
@@ -66,24 +66,64 @@ impl Model {
             self.answer_by_script(now, id, request, answer);
             return;
         }
-        if self.read_only && !request.read_only || request.last_zxid_seen > self.zxid {
-            self.hang_up(id, Close::Gently);
-            return;
+        let member = self.member_of(id);
+        let role = self.role(member);
+        if role == Role::NotServing
+            || self.is_read_only(member) && !request.read_only
+            || request.last_zxid_seen > self.applied(member)
+        {
+            return self.hang_up(id, Close::Gently);
+        }
+        if role == Role::ReadOnly {
+            return self.connect_to_read_only(now, id, request);
         }
         let granted = if request.id == SessionId::NONE {
             Some(self.new_session(now, id, request))
         } else {
             self.resume_session(now, id, request)
         };
+        let is_new = request.id == SessionId::NONE;
+        if let Some((session, timeout)) = granted.filter(|_| is_new)
+            && self.hold_session(id, session, timeout)
+        {
+            return;
+        }
         self.answer_connect(id, granted);
     }
 
-    /// A session of its own costs a transaction, but not where no transactions are.
+    /// A session of its own costs a transaction, but not where no transactions are, and not a local one.
     fn new_session(&mut self, now: Duration, id: ConnId, request: &Greeting) -> (SessionId, Duration) {
-        if !self.read_only {
-            self.next_zxid();
+        let member = self.member_of(id);
+        let is_local = self.config.local_sessions != LocalSessions::Off && self.role(member) != Role::Standalone;
+        if !self.is_read_only(member) && !is_local {
+            self.commit_nothing(now);
         }
-        self.sessions.open(now, request.timeout, id)
+        self.sessions.open(now, request.timeout, id, is_local.then_some(member))
+    }
+
+    /// Without a quorum nobody can make a session of the ensemble's; since 3.7 that is the end of it, unless the server
+    /// has sessions of its own.
+    fn connect_to_read_only(&mut self, now: Duration, id: ConnId, request: &Greeting) {
+        let is_strict = self.config.profile.read_only_needs_local_sessions();
+        let is_new = request.id == SessionId::NONE;
+        let is_global = self.sessions.get(request.id).is_some_and(|session| session.local_to.is_none());
+        if is_strict && is_new && self.config.local_sessions == LocalSessions::Off {
+            let zxid = self.applied(self.member_of(id));
+            if let Some(conn) = self.conns.get_mut(&id) {
+                conn.say().refuse_read_only(zxid);
+            }
+            return self.list(id);
+        }
+        if is_strict && is_global {
+            return self.hang_up(id, Close::Gently);
+        }
+        let granted = if is_new {
+            let local_to = Some(self.member_of(id));
+            Some(self.sessions.open(now, request.timeout, id, local_to))
+        } else {
+            self.resume_session(now, id, request)
+        };
+        self.answer_connect(id, granted);
     }
 
     fn resume_session(&mut self, now: Duration, id: ConnId, request: &Greeting) -> Option<(SessionId, Duration)> {
@@ -91,27 +131,29 @@ impl Model {
         let member = |conn: &Conn| conn.member;
         let before = self.sessions.get(session).and_then(|session| session.conn);
         let is_proven = request.password.as_ref().is_some_and(|password| password.0 == sessions::password(session)[..]);
-        if let Some(before) = before {
-            // on its own server the old connection goes before the password is looked at
-            let same_member = self.conns.get(&before).map(member) == self.conns.get(&id).map(member);
-            if same_member || is_proven {
-                self.hang_up(before, Close::Gently);
-            }
+        let is_here = |before: &ConnId| self.conns.get(before).map(member) == self.conns.get(&id).map(member);
+        if let Some(before) = before.filter(is_here) {
+            // on its own server the old connection goes before the password is looked at; on another one it stays until
+            // it asks for something that the leader decides
+            self.hang_up(before, Close::Gently);
         }
-        if !is_proven {
+        let is_elsewhere = |local_to: usize| local_to != self.member_of(id);
+        let here = self.sessions.get(session)?;
+        if !is_proven || here.local_to.is_some_and(is_elsewhere) {
             return None;
         }
         self.sessions.resume(now, session, request.timeout, id).map(|timeout| (session, timeout))
     }
 
     /// `None`: the session is gone.
-    fn answer_connect(&mut self, id: ConnId, granted: Option<(SessionId, Duration)>) {
+    pub(super) fn answer_connect(&mut self, id: ConnId, granted: Option<(SessionId, Duration)>) {
+        let read_only = self.is_read_only(self.member_of(id));
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let Some((session, timeout)) = granted else {
             conn.say().refuse_expired();
             return self.hang_up(id, Close::Gently);
         };
-        let (password, read_only) = (sessions::password(session), self.read_only);
+        let password = sessions::password(session);
         conn.say().accept(&Accepted { id: session, timeout, password, read_only });
         conn.phase = Phase::Up(session);
         self.list(id);
@@ -126,7 +168,7 @@ impl Model {
             }
             ConnectAnswer::Expired => self.answer_connect(id, None),
             ConnectAnswer::ReadOnlyRefusal => {
-                let zxid = self.zxid;
+                let zxid = self.applied(self.member_of(id));
                 if let Some(conn) = self.conns.get_mut(&id) {
                     conn.say().refuse_read_only(zxid);
                 }
@@ -158,8 +200,15 @@ impl Model {
         }
     }
 
+    pub(super) fn is_read_only(&self, member: usize) -> bool {
+        self.read_only || self.role(member) == Role::ReadOnly
+    }
+
     /// Raises the last transaction's number, as if other clients had written; it never goes down.
-    pub fn advance_zxid(&mut self, zxid: Zxid) {
-        self.zxid = self.zxid.max(zxid);
+    pub fn advance_zxid(&mut self, now: Duration, zxid: Zxid) {
+        if zxid > self.zxid {
+            self.zxid = zxid;
+            self.publish(Commit { zxid, at: now, changes: Vec::new(), deltas: Vec::new(), ended: None });
+        }
     }
 }

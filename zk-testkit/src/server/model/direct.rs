@@ -103,6 +103,12 @@ impl Model {
         self.tree.get(path).map(|node| (node.data.clone().unwrap_or_default(), node.stat()))
     }
 
+    /// The same as a member sees it.
+    #[must_use]
+    pub fn get_at(&self, member: usize, path: &str) -> Option<(Bytes, Stat)> {
+        self.tree_of(member).get(path).map(|node| (node.data.clone().unwrap_or_default(), node.stat()))
+    }
+
     /// The names of a znode's children, sorted.
     #[must_use]
     pub fn children(&self, path: &str) -> Option<Vec<String>> {

@@ -4,10 +4,11 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use bytes::Bytes;
 use zk_proto::{
     DecodeError, ErrorCode, OpCode, SessionId, Zxid,
-    jute::{Decode, Encode, Fault, Reader},
-    multi::MultiRequest,
+    jute::{Decode, Encode, Fault, Reader, encode_to_bytes},
+    multi::{MultiOp, MultiRequest},
     records::{
         AuthPacket, Create2Response, CreateContainerRequest, CreateRequest, CreateResponse, CreateTtlRequest, Empty,
         PathRequest, PathVersionRequest, ReconfigRequest, SetAclRequest, SetDataRequest, StatResponse, SyncRequest,
@@ -17,17 +18,10 @@ use zk_proto::{
 };
 
 use super::{
-    Close, ConnId, Model, acl,
+    Close, ConnId, LocalSessions, Model, acl,
     observe::RequestRecord,
     txn::{Author, Txn},
 };
-
-/// The next request with this opcode is answered with this code and not carried out.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Refusal {
-    op: OpCode,
-    code: ErrorCode,
-}
 
 /// One request on its way through the server.
 pub(super) struct Call<'f> {
@@ -36,7 +30,7 @@ pub(super) struct Call<'f> {
     pub(super) session: SessionId,
     pub(super) xid: i32,
     pub(super) op: OpCode,
-    pub(super) body: Reader<'f>,
+    pub(super) body: &'f Bytes,
 }
 
 impl<'f> Call<'f> {
@@ -49,7 +43,7 @@ impl<'f> Call<'f> {
     }
 
     fn decoded<R: Decode<'f>>(&self) -> Result<R, DecodeError> {
-        R::decode(&mut self.body.clone())
+        R::decode(&mut Reader::new(self.body))
     }
 
     /// The path that nearly every record begins with; null is `None`.
@@ -67,15 +61,50 @@ impl Model {
             }
             self.sessions.touch(call.now, call.session);
         }
-        if let Some(code) = self.scripted_refusal(call.op) {
-            self.refuse(&call, code);
-        } else if !self.config.profile.knows(call.op) {
-            self.refuse(&call, ErrorCode::UNIMPLEMENTED);
-        } else if self.read_only && (is_write(call.op) || call.op == OpCode::SYNC) {
-            self.reply(&call, &Err::<Empty, _>(ErrorCode::NOT_READ_ONLY));
+        if self.is_to_wait(&call) {
+            self.wait(&call);
         } else {
-            self.dispatch(&call);
+            self.carry_out(&call);
         }
+    }
+
+    pub(super) fn carry_out(&mut self, call: &Call<'_>) {
+        if let Some(code) = self.scripted_refusal(call.op) {
+            self.refuse(call, code);
+        } else if !self.config.profile.knows(call.op) {
+            self.refuse(call, ErrorCode::UNIMPLEMENTED);
+        } else if self.is_read_only(self.member_of(call.conn)) && (is_write(call.op) || call.op == OpCode::SYNC) {
+            self.refuse(call, ErrorCode::NOT_READ_ONLY);
+        } else if (is_write(call.op) || call.op == OpCode::SYNC) && self.has_moved(call) {
+            // -118 inside, and never told
+            self.hang_up(call.conn, Close::Gently);
+        } else if is_write(call.op) && self.sessions.get(call.session).is_none() {
+            // its member has not heard yet that the session is over; the leader has
+            self.refuse(call, ErrorCode::SESSION_EXPIRED);
+        } else if self.upgrade_session(call) {
+            self.dispatch(call);
+        } else {
+            self.refuse(call, ErrorCode::EPHEMERAL_ON_LOCAL_SESSION);
+        }
+    }
+
+    /// Whether the session goes on with another connection.
+    fn has_moved(&self, call: &Call<'_>) -> bool {
+        self.sessions.get(call.session).is_some_and(|session| session.conn != Some(call.conn))
+    }
+
+    /// A local session that creates an ephemeral becomes the ensemble's first; `false` if it must not.
+    fn upgrade_session(&mut self, call: &Call<'_>) -> bool {
+        let is_local = self.sessions.get(call.session).is_some_and(|session| session.local_to.is_some());
+        if !is_local || !creates_ephemeral(call) {
+            return true;
+        }
+        let may = self.config.local_sessions == LocalSessions::Upgradable;
+        if may {
+            self.sessions.upgrade(call.session);
+            self.commit_nothing(call.now);
+        }
+        may
     }
 
     fn note(&mut self, call: &Call<'_>) {
@@ -89,7 +118,9 @@ impl Model {
 
     fn dispatch(&mut self, call: &Call<'_>) {
         match call.op {
-            OpCode::PING => self.put_reply(call.conn, xid::PING, self.zxid, &Ok(Empty {})),
+            OpCode::PING => {
+                self.put_reply(call.conn, xid::PING, self.applied(self.member_of(call.conn)), &Ok(Empty {}))
+            }
             OpCode::CREATE => {
                 let path = |(path, _)| CreateResponse { path };
                 self.write(call, |txn, request: &CreateRequest<'_>| txn.create(request).map(path));
@@ -151,7 +182,7 @@ impl Model {
             Err(error) => {
                 let is_null = error.fault == Fault::Null;
                 if is_null || self.config.profile.unreadable_takes_zxid(call.op) {
-                    self.next_zxid();
+                    self.commit_nothing(call.now);
                 }
                 let code = if is_null { self.refusal_of_null(call.op) } else { ErrorCode::MARSHALLING_ERROR };
                 return self.reply(call, &Err::<Empty, _>(code));
@@ -174,10 +205,15 @@ impl Model {
 
     /// The session's end: its ephemerals go first, then the answer, then the connection.
     fn close_session(&mut self, call: &Call<'_>) {
-        self.sessions.remove(call.session);
-        self.end_session(call.now, call.session);
+        let ended = self.sessions.remove(call.session);
+        if ended.is_none_or(|session| session.local_to.is_none()) {
+            self.end_session(call.now, call.session);
+        }
+        self.hang_up_moved(call.session, Some(call.conn));
         self.reply(call, &Ok(Empty {}));
-        self.hang_up(call.conn, Close::Gently);
+        if self.conns.get(&call.conn).is_some_and(|conn| conn.waiting.is_empty()) {
+            self.hang_up(call.conn, Close::Gently);
+        }
     }
 
     /// What cannot be read costs the connection, without an answer.
@@ -204,12 +240,14 @@ impl Model {
     }
 
     pub(super) fn reply<T: Encode>(&mut self, call: &Call<'_>, result: &Result<T, ErrorCode>) {
-        self.put_reply(call.conn, call.xid, self.zxid, result);
+        if !self.hold_reply(call, result) {
+            self.put_reply(call.conn, call.xid, self.applied(self.member_of(call.conn)), result);
+        }
     }
 
     /// An error with a body behind it, which nobody is to look at.
     pub(super) fn reply_with_body(&mut self, call: &Call<'_>, code: ErrorCode, body: &impl Encode) {
-        let zxid = self.zxid;
+        let zxid = self.applied(self.member_of(call.conn));
         if let Some(conn) = self.conns.get_mut(&call.conn) {
             conn.say().reply_with_body(call.xid, zxid, code, body);
             self.list(call.conn);
@@ -217,9 +255,16 @@ impl Model {
     }
 
     fn put_reply<T: Encode>(&mut self, id: ConnId, xid: i32, zxid: Zxid, result: &Result<T, ErrorCode>) {
-        if let Some(conn) = self.conns.get_mut(&id) {
-            conn.say().reply(xid, zxid, result.as_ref().map_err(|code| *code));
-            self.list(id);
+        if self.reply_faults.is_empty() && self.conns.get(&id).is_some_and(|conn| conn.late.is_none()) {
+            if let Some(conn) = self.conns.get_mut(&id) {
+                conn.say().reply(xid, zxid, result.as_ref().map_err(|code| *code));
+                self.list(id);
+            }
+            return;
+        }
+        match result {
+            Ok(body) => self.send_reply(id, xid, zxid, ErrorCode::OK, &encode_to_bytes(body)),
+            Err(code) => self.send_reply(id, xid, zxid, *code, &[]),
         }
     }
 
@@ -228,29 +273,37 @@ impl Model {
         let (zxid, closes) = match code {
             ErrorCode::UNIMPLEMENTED => (Zxid(-1), true),
             ErrorCode::AUTH_FAILED | ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH => (Zxid(0), true),
-            ErrorCode::SESSION_EXPIRED => (self.zxid, true),
-            _ => (self.zxid, false),
+            ErrorCode::SESSION_EXPIRED => (self.applied(self.member_of(call.conn)), true),
+            _ => (self.applied(self.member_of(call.conn)), false),
         };
         self.put_reply(call.conn, call.xid, zxid, &Err::<Empty, _>(code));
         if closes {
             self.hang_up(call.conn, Close::Gently);
         }
     }
+}
 
-    /// Answers the next request with this opcode with an error and does not carry it out. Where a real server hangs
-    /// up after the code, this one does too.
-    pub fn script_refusal(&mut self, op: OpCode, code: ErrorCode) {
-        self.refusals.push_back(Refusal { op, code });
-    }
-
-    fn scripted_refusal(&mut self, op: OpCode) -> Option<ErrorCode> {
-        let index = self.refusals.iter().position(|refusal| refusal.op == op)?;
-        self.refusals.remove(index).map(|refusal| refusal.code)
+fn creates_ephemeral(call: &Call<'_>) -> bool {
+    let is_ephemeral = |request: &CreateRequest<'_>| matches!(request.flags.number(), 1 | 3);
+    match call.op {
+        OpCode::CREATE | OpCode::CREATE2 => call.record().is_ok_and(|request| is_ephemeral(&request)),
+        OpCode::MULTI => call.record::<MultiRequest<'_>>().is_ok_and(|request| {
+            let creates = |op: MultiOp<'_>| match op {
+                MultiOp::Create(request) | MultiOp::Create2(request) => is_ephemeral(&request),
+                MultiOp::CreateContainer(_)
+                | MultiOp::CreateTtl(_)
+                | MultiOp::Delete(_)
+                | MultiOp::SetData(_)
+                | MultiOp::Check(_) => false,
+            };
+            request.ops.iter().any(creates)
+        }),
+        _ => false,
     }
 }
 
 /// Requests that a read-only server refuses, besides sync.
-const fn is_write(op: OpCode) -> bool {
+pub(super) const fn is_write(op: OpCode) -> bool {
     matches!(
         op,
         OpCode::CREATE

@@ -8,7 +8,7 @@ use zk_proto::{OpCode, SessionId};
 
 use super::{
     ConnId, Model,
-    watches::{Modes, Side},
+    watches::{Modes, Side, Watches},
 };
 
 /// Requests that are kept; older ones are forgotten, so that a long load does not fill the memory.
@@ -134,8 +134,9 @@ impl Model {
     /// The watches of a connection, sorted.
     #[must_use]
     pub fn watches(&self, conn: ConnId) -> Vec<WatchInfo> {
+        let Some(member) = self.members.get(&self.member_of(conn)) else { return Vec::new() };
         let mut watches: Vec<WatchInfo> = Vec::new();
-        for (side, path, modes) in self.watches.of(conn) {
+        for (side, path, modes) in member.watches.of(conn) {
             let standard = if side == Side::Data { WatchedKind::Data } else { WatchedKind::Child };
             let kinds = [
                 (Modes::STANDARD, standard),
@@ -154,6 +155,6 @@ impl Model {
     /// Entries in both tables of watches; a persistent watch is two.
     #[must_use]
     pub fn watch_count(&self) -> usize {
-        self.watches.len()
+        self.all_watches().map(Watches::len).sum()
     }
 }

@@ -56,7 +56,7 @@ impl Model {
 
     /// A znode that the connection may use in one of these ways.
     fn allowed(&self, conn: ConnId, path: &str, wanted: Permissions) -> Result<&Node, ErrorCode> {
-        let node = self.tree.get(path).ok_or(ErrorCode::NO_NODE)?;
+        let node = self.node(conn, path).ok_or(ErrorCode::NO_NODE)?;
         if self.may(conn, node, wanted) { Ok(node) } else { Err(ErrorCode::NO_AUTH) }
     }
 
@@ -66,7 +66,8 @@ impl Model {
 
     fn watch(&mut self, call: &Call<'_>, side: Side, request: &GetDataRequest<'_>) {
         if request.watch {
-            self.watches.add(&self.config.profile, side, &request.path, call.conn);
+            let (profile, watches) = self.watching(call.conn);
+            watches.add(profile, side, &request.path, call.conn);
         }
     }
 
@@ -76,7 +77,7 @@ impl Model {
         if request.path.contains('\0') {
             return Err(ErrorCode::BAD_ARGUMENTS);
         }
-        let node = self.tree.get(&request.path);
+        let node = self.node(call.conn, &request.path);
         let hidden = |node: &Node| self.config.profile.read_filter && !self.may(call.conn, node, Permissions::READ);
         if node.is_some_and(hidden) {
             return Err(ErrorCode::NO_AUTH);
@@ -132,14 +133,16 @@ impl Model {
         let prefix = call.record::<GetEphemeralsRequest<'_>>()?.prefix.unwrap_or_default();
         let is_all = matches!(prefix.trim_matches(|c| c <= ' '), "" | "/");
         let prefix = if is_all { "" } else { &*prefix };
-        let own = self.tree.ephemerals(call.session).filter(|path| path.starts_with(prefix));
+        let own =
+            self.tree_of(self.member_of(call.conn)).ephemerals(call.session).filter(|path| path.starts_with(prefix));
         Ok(GetEphemeralsResponse { paths: List::of_texts(own) })
     }
 
     fn get_all_children_number(&mut self, call: &Call<'_>) -> Result<GetAllChildrenNumberResponse, ErrorCode> {
         let request = call.record::<PathRequest<'_>>()?;
         self.allowed(call.conn, &request.path, Permissions::READ)?;
-        let total = i32::try_from(self.tree.descendants(&request.path)).unwrap_or(i32::MAX);
+        let total =
+            i32::try_from(self.tree_of(self.member_of(call.conn)).descendants(&request.path)).unwrap_or(i32::MAX);
         Ok(GetAllChildrenNumberResponse { total })
     }
 

@@ -18,6 +18,8 @@ pub(super) struct Session {
     /// When it expires unless something is heard.
     pub(super) deadline: Duration,
     pub(super) conn: Option<ConnId>,
+    /// The member that alone knows it; `None` for a session of the ensemble.
+    pub(super) local_to: Option<usize>,
 }
 
 /// All living sessions.
@@ -60,12 +62,18 @@ impl Sessions {
     }
 
     /// A new session.
-    pub(super) fn open(&mut self, now: Duration, wanted: Duration, conn: ConnId) -> (SessionId, Duration) {
+    pub(super) fn open(
+        &mut self,
+        now: Duration,
+        wanted: Duration,
+        conn: ConnId,
+        local_to: Option<usize>,
+    ) -> (SessionId, Duration) {
         let id = SessionId(self.next);
         self.next = self.next.wrapping_add(1);
         let timeout = self.negotiated(wanted);
         let deadline = self.bucket(now + timeout);
-        self.live.insert(id, Session { timeout, deadline, conn: Some(conn) });
+        self.live.insert(id, Session { timeout, deadline, conn: Some(conn), local_to });
         (id, timeout)
     }
 
@@ -74,7 +82,7 @@ impl Sessions {
         let timeout = self.negotiated(wanted);
         let deadline = self.bucket(now + timeout);
         let session = self.live.get_mut(&id)?;
-        *session = Session { timeout, deadline, conn: Some(conn) };
+        *session = Session { timeout, deadline, conn: Some(conn), local_to: session.local_to };
         Some(timeout)
     }
 
@@ -91,6 +99,23 @@ impl Sessions {
     pub(super) fn detach(&mut self, id: SessionId, conn: ConnId) {
         if let Some(session) = self.live.get_mut(&id).filter(|session| session.conn == Some(conn)) {
             session.conn = None;
+        }
+    }
+
+    /// A member is something else than before: it forgets the sessions that it alone knew.
+    pub(super) fn forget_local(&mut self, member: usize) {
+        self.live.retain(|_, session| session.local_to != Some(member));
+    }
+
+    /// Forgets all of them.
+    pub(super) fn clear(&mut self) {
+        self.live.clear();
+    }
+
+    /// A local session becomes one of the ensemble.
+    pub(super) fn upgrade(&mut self, id: SessionId) {
+        if let Some(session) = self.live.get_mut(&id) {
+            session.local_to = None;
         }
     }
 
@@ -150,7 +175,7 @@ mod tests {
     #[test]
     fn timeouts_are_clamped_and_deadlines_rounded_up() {
         let mut sessions = Sessions::new(TICK, (TICK * 2, TICK * 20), 7);
-        let (id, timeout) = sessions.open(Duration::from_millis(1), Duration::ZERO, ConnId(1));
+        let (id, timeout) = sessions.open(Duration::from_millis(1), Duration::ZERO, ConnId(1), None);
         assert_eq!((id, timeout), (SessionId(7), TICK * 2));
         assert_eq!(sessions.next_deadline(), Some(Duration::from_millis(1500)));
         assert_eq!(sessions.resume(Duration::ZERO, id, Duration::MAX, ConnId(2)), Some(TICK * 20));

@@ -2,6 +2,7 @@
 
 mod basics;
 mod differences;
+mod ensemble;
 mod multi;
 mod recorded;
 mod sasl;
@@ -46,8 +47,12 @@ struct Client {
 
 impl Script {
     fn new(profile: Profile) -> Self {
+        Self::with(ModelConfig { profile, ..ModelConfig::default() })
+    }
+
+    fn with(config: ModelConfig) -> Self {
         let tick = Duration::from_millis(500);
-        let model = Model::new(ModelConfig { profile, tick, wall_base_ms: 1_000_000, ..ModelConfig::default() });
+        let model = Model::new(ModelConfig { tick, wall_base_ms: 1_000_000, ..config });
         Self { model, now: Duration::ZERO }
     }
 
@@ -67,7 +72,17 @@ impl Script {
     }
 
     fn greet(&mut self, session: SessionId, password: &[u8], last_zxid_seen: Zxid) -> (ConnId, BytesMut, bool) {
-        let conn = self.model.open(self.now, 0, Self::peer());
+        self.greet_at(0, session, password, last_zxid_seen)
+    }
+
+    fn greet_at(
+        &mut self,
+        member: usize,
+        session: SessionId,
+        password: &[u8],
+        last_zxid_seen: Zxid,
+    ) -> (ConnId, BytesMut, bool) {
+        let conn = self.model.open(self.now, member, Self::peer());
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen,
@@ -85,7 +100,15 @@ impl Script {
     }
 
     fn resume(&mut self, session: SessionId, password: &[u8]) -> Option<Client> {
-        let (conn, mut bytes, closed) = self.greet(session, password, Zxid(0));
+        self.resume_at(0, session, password)
+    }
+
+    /// `None`: expired, or hung up on.
+    fn resume_at(&mut self, member: usize, session: SessionId, password: &[u8]) -> Option<Client> {
+        let (conn, mut bytes, closed) = self.greet_at(member, session, password, Zxid(0));
+        if bytes.is_empty() && closed {
+            return None;
+        }
         bytes.advance(4);
         let response: ConnectResponse = decode_from(&bytes.freeze()).unwrap();
         assert_eq!(closed, response.timeout_ms == 0);

@@ -89,18 +89,25 @@ pub(super) struct ParentMark {
 }
 
 /// All znodes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tree {
     nodes: HashMap<Box<str>, Node>,
     ephemerals: BTreeMap<SessionId, BTreeSet<Box<str>>>,
     /// Containers and znodes with a time to live.
     mortals: BTreeSet<Box<str>>,
+    /// Paths with limits; see `quota`.
+    pub(super) quotas: BTreeSet<Box<str>>,
 }
 
 impl Tree {
     /// The tree of a new server: the root and `/zookeeper` with `quota` and `config`, all made by transaction 0.
     pub(super) fn new() -> Self {
-        let mut tree = Self { nodes: HashMap::new(), ephemerals: BTreeMap::new(), mortals: BTreeSet::new() };
+        let mut tree = Self {
+            nodes: HashMap::new(),
+            ephemerals: BTreeMap::new(),
+            mortals: BTreeSet::new(),
+            quotas: BTreeSet::new(),
+        };
         let open: Arc<[Acl]> = records::OPEN_ACL_UNSAFE.into();
         for (path, acl) in [
             ("/", &open),
@@ -170,15 +177,18 @@ impl Tree {
         let zxid = node.czxid;
         self.index(path, node.kind);
         self.nodes.insert(path.into(), node);
-        self.mark(parent, creates, zxid, |children| {
+        let before = self.mark(parent, creates, zxid, |children| {
             children.insert(name.into());
-        })
+        });
+        self.quota_inserted(path);
+        before
     }
 
     /// Takes a znode out; gives it and the parent's marks before.
     pub(super) fn remove(&mut self, path: &str, zxid: Zxid) -> Option<(Node, ParentMark)> {
         let node = self.nodes.remove(path)?;
         self.unindex(path, node.kind);
+        self.quota_removed(path, &node);
         let (parent, name) = split(path);
         let creates = self.get(parent).map_or(0, |parent| parent.creates);
         let before = self.mark(parent, creates, zxid, |children| {
@@ -201,6 +211,18 @@ impl Tree {
         if let Some(parent) = self.get_mut(split(path).0) {
             parent.pzxid = before.pzxid;
         }
+    }
+
+    /// Changes the data of a znode; its stat is the caller's. Gives what was there.
+    pub(super) fn replace_data(&mut self, path: &str, data: Option<Bytes>) -> Option<Bytes> {
+        let len = |data: &Option<Bytes>| data.as_ref().map_or(0, |data| i64::try_from(data.len()).unwrap_or(i64::MAX));
+        let is_counted = !self.quotas.is_empty();
+        let more = len(&data);
+        let before = std::mem::replace(&mut self.get_mut(path)?.data, data);
+        if is_counted {
+            self.use_quota(path, 0, more - len(&before));
+        }
+        before
     }
 
     fn mark(

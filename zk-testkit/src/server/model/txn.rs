@@ -19,6 +19,7 @@ use zk_proto::{
 
 use super::{
     acl::{self, Identities},
+    delta::Delta,
     tree::{self, Kind, Node, ParentMark, Tree},
 };
 use crate::server::Profile;
@@ -62,9 +63,14 @@ pub(super) struct Txn<'m> {
     pub(super) tree: &'m mut Tree,
     pub(super) profile: &'m Profile,
     pub(super) author: &'m Author,
+    /// Hard limits of quotas count.
+    pub(super) enforces_quota: bool,
     pub(super) zxid: Zxid,
     pub(super) time_ms: i64,
     pub(super) changes: Vec<Change>,
+    pub(super) deltas: Vec<Delta>,
+    /// The session that it ends.
+    pub(super) ended: Option<SessionId>,
     undo: Vec<Undo>,
 }
 
@@ -76,7 +82,18 @@ impl<'m> Txn<'m> {
         zxid: Zxid,
         time_ms: i64,
     ) -> Self {
-        Self { tree, profile, author, zxid, time_ms, changes: Vec::new(), undo: Vec::new() }
+        Self {
+            tree,
+            profile,
+            author,
+            enforces_quota: false,
+            zxid,
+            time_ms,
+            changes: Vec::new(),
+            deltas: Vec::new(),
+            ended: None,
+            undo: Vec::new(),
+        }
     }
 
     /// create and create2: the path that was made, and its stat.
@@ -143,11 +160,15 @@ impl<'m> Txn<'m> {
         if matches!(parent_kind, Kind::Ephemeral(_)) {
             return Err(ErrorCode::NO_CHILDREN_FOR_EPHEMERALS);
         }
+        if self.enforces_quota {
+            self.tree.check_quota(&path, 1, len(creation.data))?;
+        }
         let creates =
             if self.profile.sequence_sticks() { sequence.saturating_add(1) } else { sequence.wrapping_add(1) };
         let data = creation.data.map(Bytes::copy_from_slice);
         let node = Node::new(data, Arc::clone(&acl), creation.kind, self.zxid, self.time_ms);
         let stat = node.stat();
+        self.deltas.push(Delta::Create { path: path.as_str().into(), node: node.clone(), creates });
         let before = self.tree.insert(&path, node, creates);
         self.undo.push(Undo::Create { path: path.as_str().into(), before });
         self.changed(EventType::NODE_CREATED, &path, acl, Some(parent_acl));
@@ -187,6 +208,7 @@ impl<'m> Txn<'m> {
 
     /// Deletes every ephemeral of the author: its session has ended.
     pub(super) fn delete_ephemerals(&mut self) {
+        self.ended = Some(self.author.session);
         let paths: Vec<Box<str>> = self.tree.ephemerals(self.author.session).map(Into::into).collect();
         for path in &paths {
             self.remove(path);
@@ -197,20 +219,32 @@ impl<'m> Txn<'m> {
         let parent_acl = self.tree.get(tree::split(path).0).map(|parent| Arc::clone(&parent.acl));
         let Some((node, before)) = self.tree.remove(path, self.zxid) else { return };
         self.changed(EventType::NODE_DELETED, path, Arc::clone(&node.acl), parent_acl);
+        self.deltas.push(Delta::Delete { path: path.into() });
         self.undo.push(Undo::Delete { path: path.into(), node, before });
     }
 
     pub(super) fn set_data(&mut self, request: &SetDataRequest<'_>) -> Result<Stat, ErrorCode> {
         check_path(&request.path)?;
-        let node = self.tree.get_mut(&request.path).ok_or(ErrorCode::NO_NODE)?;
+        let node = self.tree.get(&request.path).ok_or(ErrorCode::NO_NODE)?;
         allow(&node.acl, Permissions::WRITE, self.author)?;
+        if self.enforces_quota {
+            let more = len(request.data) - len(node.data.as_deref());
+            self.tree.check_quota(&request.path, 0, more)?;
+        }
         check_version(node.version, request.version)?;
         let (mzxid, mtime, version) = (node.mzxid, node.mtime, node.version);
-        let data = std::mem::replace(&mut node.data, request.data.map(Bytes::copy_from_slice));
+        let data = self.tree.replace_data(&request.path, request.data.map(Bytes::copy_from_slice));
+        let node = self.tree.get_mut(&request.path).ok_or(ErrorCode::NO_NODE)?;
         node.mzxid = self.zxid;
         node.mtime = self.time_ms;
         node.version = version.wrapping_add(1);
         let (stat, acl) = (node.stat(), Arc::clone(&node.acl));
+        self.deltas.push(Delta::SetData {
+            path: request.path.as_ref().into(),
+            data: node.data.clone(),
+            mtime: node.mtime,
+            version: node.version,
+        });
         self.undo.push(Undo::SetData { path: request.path.as_ref().into(), data, mzxid, mtime, version });
         self.changed(EventType::NODE_DATA_CHANGED, &request.path, acl, None);
         Ok(stat)
@@ -225,6 +259,8 @@ impl<'m> Txn<'m> {
         check_version(node.aversion, request.version)?;
         node.acl = acl;
         node.aversion = node.aversion.wrapping_add(1);
+        let (acl, aversion) = (Arc::clone(&node.acl), node.aversion);
+        self.deltas.push(Delta::SetAcl { path: request.path.as_ref().into(), acl, aversion });
         Ok(node.stat())
     }
 
@@ -278,13 +314,14 @@ impl<'m> Txn<'m> {
 
     fn roll_back(&mut self) {
         self.changes.clear();
+        self.deltas.clear();
         while let Some(undo) = self.undo.pop() {
             match undo {
                 Undo::Create { path, before } => self.tree.undo_insert(&path, before),
                 Undo::Delete { path, node, before } => self.tree.undo_remove(&path, node, before),
                 Undo::SetData { path, data, mzxid, mtime, version } => {
+                    self.tree.replace_data(&path, data);
                     if let Some(node) = self.tree.get_mut(&path) {
-                        node.data = data;
                         node.mzxid = mzxid;
                         node.mtime = mtime;
                         node.version = version;
@@ -307,6 +344,11 @@ fn has_impossible_flags(op: &MultiOp<'_>) -> bool {
         MultiOp::Delete(_) | MultiOp::SetData(_) | MultiOp::Check(_) => return false,
     };
     !(0..=6).contains(&number)
+}
+
+/// Bytes of data; none can be longer than a frame.
+fn len(data: Option<&[u8]>) -> i64 {
+    data.map_or(0, |data| i64::try_from(data.len()).unwrap_or(i64::MAX))
 }
 
 fn check_path(path: &str) -> Result<(), ErrorCode> {

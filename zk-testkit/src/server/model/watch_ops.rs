@@ -41,10 +41,12 @@ impl Model {
                     let SetWatches2Request { relative_zxid, data, exist, child, persistent, recursive } = &request;
                     self.set_watches(call, *relative_zxid, [data, exist, child])?;
                     for path in not_null(persistent)? {
-                        self.watches.add_persistent(&self.config.profile, &path, call.conn);
+                        let (profile, watches) = self.watching(call.conn);
+                        watches.add_persistent(profile, &path, call.conn);
                     }
                     for path in not_null(recursive)? {
-                        self.watches.add_recursive(&self.config.profile, &path, call.conn);
+                        let (profile, watches) = self.watching(call.conn);
+                        watches.add_recursive(profile, &path, call.conn);
                     }
                     Ok(Empty {})
                 });
@@ -64,18 +66,18 @@ impl Model {
         [data, exist, child]: [&Paths<'_>; 3],
     ) -> Result<Empty, ErrorCode> {
         for path in not_null(data)? {
-            let missed = match self.tree.get(&path) {
+            let missed = match self.node(call.conn, &path) {
                 None => Some(EventType::NODE_DELETED),
                 Some(node) => (node.mzxid > relative).then_some(EventType::NODE_DATA_CHANGED),
             };
             self.catch_up(call, Side::Data, &path, missed);
         }
         for path in not_null(exist)? {
-            let missed = self.tree.get(&path).map(|_| EventType::NODE_CREATED);
+            let missed = self.node(call.conn, &path).map(|_| EventType::NODE_CREATED);
             self.catch_up(call, Side::Data, &path, missed);
         }
         for path in not_null(child)? {
-            let missed = match self.tree.get(&path) {
+            let missed = match self.node(call.conn, &path) {
                 None => Some(EventType::NODE_DELETED),
                 Some(node) => (node.pzxid > relative).then_some(EventType::NODE_CHILDREN_CHANGED),
             };
@@ -86,7 +88,10 @@ impl Model {
 
     fn catch_up(&mut self, call: &Call<'_>, side: Side, path: &str, missed: Option<EventType>) {
         match missed {
-            None => self.watches.add(&self.config.profile, side, path, call.conn),
+            None => {
+                let (profile, watches) = self.watching(call.conn);
+                watches.add(profile, side, path, call.conn);
+            }
             Some(event) => {
                 if let Some(conn) = self.conns.get_mut(&call.conn) {
                     conn.say().notify(&watched_event(Zxid::NONE, event, path));
@@ -100,10 +105,12 @@ impl Model {
         let OnPath { path, what: mode } = call.record()?;
         match (mode, path) {
             (WatchMode::PERSISTENT, Some(path)) => {
-                self.watches.add_persistent(&self.config.profile, &path, call.conn);
+                let (profile, watches) = self.watching(call.conn);
+                watches.add_persistent(profile, &path, call.conn);
             }
             (WatchMode::PERSISTENT_RECURSIVE, Some(path)) => {
-                self.watches.add_recursive(&self.config.profile, &path, call.conn);
+                let (profile, watches) = self.watching(call.conn);
+                watches.add_recursive(profile, &path, call.conn);
             }
             (WatchMode::PERSISTENT | WatchMode::PERSISTENT_RECURSIVE, None) => {}
             _ => return Err(ErrorCode::MARSHALLING_ERROR),
@@ -111,15 +118,17 @@ impl Model {
         Ok(AddWatchResponse { err: Tail(Some(0)) })
     }
 
-    fn check_watches(&self, call: &Call<'_>) -> Result<Empty, ErrorCode> {
+    fn check_watches(&mut self, call: &Call<'_>) -> Result<Empty, ErrorCode> {
         let OnPath { path, what: kind } = call.record()?;
-        outcome(self.watches.contains(&self.config.profile, path.as_deref(), kind, call.conn))
+        let (profile, watches) = self.watching(call.conn);
+        outcome(watches.contains(profile, path.as_deref(), kind, call.conn))
     }
 
     /// Fires nothing.
     fn remove_watches(&mut self, call: &Call<'_>) -> Result<Empty, ErrorCode> {
         let OnPath { path, what: kind } = call.record()?;
-        outcome(self.watches.remove(&self.config.profile, path.as_deref(), kind, call.conn))
+        let (profile, watches) = self.watching(call.conn);
+        outcome(watches.remove(profile, path.as_deref(), kind, call.conn))
     }
 }
 

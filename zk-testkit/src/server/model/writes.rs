@@ -8,6 +8,7 @@ use zk_proto::{Acl, EventType, Permissions, WatchedEvent, Zxid, jute::Text, watc
 
 use super::{
     ConnId, Model, acl,
+    members::Commit,
     tree::{self, Kind},
     txn::{Author, Change, Txn},
     watches::Side,
@@ -19,11 +20,11 @@ impl Model {
         let zxid = self.next_zxid();
         let time_ms = self.wall_ms(now);
         let mut txn = Txn::new(&mut self.tree, &self.config.profile, author, zxid, time_ms);
+        txn.enforces_quota = self.config.enforce_quota && self.config.profile.has_hard_quotas();
         let result = run(&mut txn);
-        let changes = std::mem::take(&mut txn.changes);
-        for change in &changes {
-            self.fire(zxid, change);
-        }
+        let (changes, deltas) = (std::mem::take(&mut txn.changes), std::mem::take(&mut txn.deltas));
+        let ended = txn.ended;
+        self.publish(Commit { zxid, at: now, changes, deltas, ended });
         result
     }
 
@@ -48,15 +49,15 @@ impl Model {
     }
 
     /// Who gets what: protocol.md section 4.3.
-    fn fire(&mut self, zxid: Zxid, change: &Change) {
-        if self.watches.len() == 0 {
+    pub(super) fn fire(&mut self, member: usize, zxid: Zxid, change: &Change) {
+        if self.member(member).watches.len() == 0 {
             return;
         }
         let Change { event, path, acl, parent_acl } = change;
-        let told = self.watches.trigger(Side::Data, path, *event);
+        let told = self.member(member).watches.trigger(Side::Data, path, *event);
         self.tell(&told, zxid, *event, path, acl);
         if *event == EventType::NODE_DELETED {
-            let more = self.watches.trigger(Side::Child, path, *event);
+            let more = self.member(member).watches.trigger(Side::Child, path, *event);
             self.tell(more.difference(&told), zxid, *event, path, acl);
         }
         if let Some(acl) = parent_acl {
@@ -64,7 +65,7 @@ impl Model {
                 "" => "/",
                 parent => parent,
             };
-            let told = self.watches.trigger(Side::Child, parent, EventType::NODE_CHILDREN_CHANGED);
+            let told = self.member(member).watches.trigger(Side::Child, parent, EventType::NODE_CHILDREN_CHANGED);
             self.tell(&told, zxid, EventType::NODE_CHILDREN_CHANGED, parent, acl);
         }
     }

@@ -112,7 +112,7 @@ fn play(recording: &str, profile: Profile) {
         wall_base_ms,
         ..ModelConfig::default()
     });
-    script.model.advance_zxid(Zxid(first_zxid - 1));
+    script.model.advance_zxid(std::time::Duration::ZERO, Zxid(first_zxid - 1));
     let conn = script.model.open(script.now, 0, Script::peer());
     let (mut ops, mut answers, mut wrong) = (HashMap::new(), VecDeque::new(), Vec::new());
     for (index, (from_client, frame)) in frames.iter().enumerate() {
