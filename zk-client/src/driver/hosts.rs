@@ -71,7 +71,7 @@ impl Hosts {
 
     /// Starts the next attempt, pause included.
     pub(crate) fn attempt(&mut self, dial: Arc<dyn Dial>, patience: Duration) -> Attempting {
-        let pause = self.pause();
+        let pause = self.pause(patience);
         let host = self.order.get(self.at).cloned();
         let addrs = std::mem::take(&mut self.addrs);
         Box::pin(async move {
@@ -85,12 +85,13 @@ impl Hosts {
         })
     }
 
-    /// The back-off before the next attempt: anything between zero and a bound that doubles.
-    fn pause(&mut self) -> Duration {
+    /// The back-off before the next attempt: anything between zero and a bound that doubles. Pauses before all hosts
+    /// together take half the session timeout at most, so that no session expires because we slept.
+    fn pause(&mut self, patience: Duration) -> Duration {
         if std::mem::take(&mut self.fresh) {
             return Duration::ZERO;
         }
-        let bound = BACKOFF_BASE.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX);
+        let bound = BACKOFF_BASE.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX).min(patience / 2);
         bound.mul_f64(fastrand::f64())
     }
 

@@ -175,7 +175,9 @@ impl Watches {
         if stumbles {
             return None;
         }
-        let Some(path) = path else { return Some(false) };
+        // The empty path has no parents to walk up, and nobody is found on it.
+        let is_walked = !(profile.checks_watches_of_all() && path.is_some_and(str::is_empty));
+        let Some(path) = path.filter(|_| is_walked) else { return Some(false) };
         let has = |side: Side, modes: Modes| {
             let conns = self.table(side).paths.get(path);
             if profile.checks_watches_of_all() {
