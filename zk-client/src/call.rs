@@ -12,7 +12,7 @@ use std::{
 };
 use tokio::sync::oneshot;
 use zk_proto::{
-    Bytes, OpCode, Zxid,
+    Bytes, OpCode, SessionId, Zxid,
     jute::{Decode, decode_from},
     path::Chroot,
     session::{Interruption, Outcome, ReplyFailure},
@@ -25,6 +25,8 @@ pub(crate) enum Outcomes {
     Reply { zxid: Zxid, result: Result<Bytes, ReplyFailure> },
     /// The answer will never come.
     Interrupted { by: Interruption, outcome: Outcome },
+    /// It was meant for another session than the driver has; nothing was sent.
+    Fenced(SessionId),
 }
 
 /// An answer on its way to a typed result.
@@ -95,6 +97,7 @@ impl<R> Future for Call<R> {
                 (self.finish)(&Reply { op: self.op, zxid, chroot: &self.chroot, result })
             }
             Ok(Outcomes::Interrupted { by, outcome }) => Err(Error::Interrupted { op: self.op, by, outcome }),
+            Ok(Outcomes::Fenced(session)) => Err(Error::Fenced { op: self.op, session }),
             // The driver went without a word: its runtime was shut down.
             Err(_) => Err(gone),
         })

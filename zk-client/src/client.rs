@@ -6,6 +6,7 @@ use crate::{
     driver::{Closing, Progress, ticket::Command},
     error::{Error, Unreachable, UsageError},
     inline::Inline,
+    session_events::SessionLog,
     state::SessionState,
     watch::{Queue, Sweep, WatchStream},
 };
@@ -22,6 +23,7 @@ use zk_proto::{
 };
 
 mod read;
+mod session;
 mod write;
 
 /// A handle to a session; clones share it. The session is closed when the last handle is dropped.
@@ -30,6 +32,8 @@ mod write;
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    /// Calls are for this session only.
+    fence: Option<SessionId>,
 }
 
 pub(crate) struct Shared {
@@ -42,11 +46,12 @@ pub(crate) struct Shared {
     pub(crate) credentials: watch::Receiver<Option<Credentials>>,
     pub(crate) closing: Arc<Closing>,
     pub(crate) sweep: Arc<Sweep>,
+    pub(crate) events: Arc<SessionLog>,
 }
 
 impl Client {
     pub(crate) fn new(shared: Shared) -> Self {
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared), fence: None }
     }
 
     /// Connects with default settings; see [`Connector`] for others.
@@ -66,14 +71,11 @@ impl Client {
     /// The session, while a server serves us or the session is suspended.
     #[must_use]
     pub fn session_id(&self) -> Option<SessionId> {
-        match *self.shared.state.borrow() {
-            SessionState::Connected { session, .. } | SessionState::Suspended { session, .. } => Some(session),
-            SessionState::Connecting { .. } | SessionState::Ended(_) => None,
-        }
+        self.shared.state.borrow().session()
     }
 
-    /// What another handle or process needs to go on with this session
-    /// ([`Connector::resume`]), which then takes it away from this client. `None` before the first connection.
+    /// What another handle needs to go on with this session ([`Connector::resume`]), which then takes it away from this
+    /// client; [`export_session`](Self::export_session) is for other processes. `None` before the first connection.
     #[must_use]
     pub fn credentials(&self) -> Option<Credentials> {
         self.shared.credentials.borrow().clone()
@@ -202,6 +204,10 @@ impl Client {
 
     fn send<R>(&self, op: OpCode, command: Command, answer: oneshot::Receiver<Outcomes>, finish: Finish<R>) -> Call<R> {
         let chroot = self.shared.chroot.clone();
+        let command = match self.fence {
+            Some(session) => Command::Fenced(session, Box::new(command)),
+            None => command,
+        };
         match self.try_send(op, command) {
             Ok(()) => Call::waiting(op, chroot, answer, finish),
             Err(error) => Call::failed(op, chroot, error, finish),

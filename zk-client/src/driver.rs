@@ -8,7 +8,7 @@ use crate::{
     connector::Settings,
     error::Unreachable,
     inline::{Inline, InlineState, Input, Requests},
-    state::SessionState,
+    session_events::Announcer,
     watch::Sweep,
 };
 use bytes::{Buf, BytesMut};
@@ -111,7 +111,7 @@ pub(crate) struct Driver {
     closing: Arc<Closing>,
     close_by: Option<Instant>,
     chroot: Arc<Chroot>,
-    state: watch::Sender<SessionState>,
+    state: Announcer,
     progress: watch::Sender<Progress>,
     credentials: watch::Sender<Option<Credentials>>,
     ended: bool,
@@ -123,7 +123,7 @@ pub(crate) struct Ends {
     pub(crate) sweep: Arc<Sweep>,
     pub(crate) closing: Arc<Closing>,
     pub(crate) chroot: Arc<Chroot>,
-    pub(crate) state: watch::Sender<SessionState>,
+    pub(crate) state: Announcer,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) credentials: watch::Sender<Option<Credentials>>,
 }
@@ -186,6 +186,7 @@ impl Driver {
             self.turn_at = Instant::now();
             self.take(turn);
             self.settle();
+            self.state.saw(self.session.last_zxid());
             link::write_now(&mut self.link, &mut self.outbox).await;
         }
         self.abandon_commands();
@@ -275,7 +276,11 @@ impl Driver {
         let now = self.now();
         let mut batch = std::mem::take(&mut self.batch);
         for command in batch.drain(..) {
+            // A fenced request that has to wait for a connection ends with its session: the machine sees to that.
+            let Some(command) = command.pass(self.session.credentials().id) else { continue };
             match command {
+                Command::Fenced(session, command) => command.refuse(session),
+                Command::AcceptRebuilt(answer) => drop(answer.send(self.session.accept_rebuilt())),
                 Command::Submit(request, answer) => self.session.submit(now, request, None, Ticket::Call(answer)),
                 Command::AddAuth { scheme, auth, answer } => {
                     self.session.add_auth(now, &scheme, &auth, Ticket::Call(answer));
@@ -349,6 +354,7 @@ impl Driver {
     fn abandon_commands(&mut self) {
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
+            let command = if let Command::Fenced(_, command) = command { *command } else { command };
             if let Command::Submit(_, answer) | Command::AddAuth { answer, .. } = command {
                 let (by, outcome) = (self.state.borrow().interruption(), zk_proto::session::Outcome::NotSent);
                 drop(answer.send(Outcomes::Interrupted { by, outcome }));

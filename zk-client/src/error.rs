@@ -3,7 +3,7 @@
 use crate::connect_string::ConnectStringError;
 use std::fmt;
 use zk_proto::{
-    DecodeError, ErrorCode, OpCode,
+    DecodeError, ErrorCode, OpCode, SessionId,
     create::TtlOutOfRange,
     frame::TooLarge,
     path::PathError,
@@ -38,6 +38,14 @@ pub enum Error {
         by: Interruption,
         /// Whether the operation may have been carried out: read before you repeat a write.
         outcome: Outcome,
+    },
+    /// The call was fenced ([`Client::fenced`](crate::Client::fenced)) to a session that this client no longer has;
+    /// nothing was sent. Whatever the session stood for, a lock, is lost.
+    Fenced {
+        /// The operation.
+        op: OpCode,
+        /// The session it was meant for.
+        session: SessionId,
     },
     /// No server took us. Check the addresses, then the servers.
     Unreachable(Unreachable),
@@ -115,9 +123,26 @@ impl Error {
             Self::Refused { code, .. } | Self::Aborted { code, .. } => Some(*code),
             Self::Usage(_)
             | Self::Interrupted { .. }
+            | Self::Fenced { .. }
             | Self::Unreachable(_)
             | Self::ReplyTooLarge { .. }
             | Self::Protocol { .. } => None,
+        }
+    }
+
+    /// Whether the session that the operation was meant for is over: it expired, was closed or was refused, or the call
+    /// was [fenced](Self::Fenced).
+    #[must_use]
+    pub const fn is_session_over(&self) -> bool {
+        match self {
+            Self::Interrupted { by, .. } => !matches!(by, Interruption::ConnectionLost),
+            Self::Refused { code, .. } => matches!(*code, ErrorCode::SESSION_EXPIRED),
+            Self::Fenced { .. } => true,
+            Self::Usage(_)
+            | Self::Aborted { .. }
+            | Self::Unreachable(_)
+            | Self::ReplyTooLarge { .. }
+            | Self::Protocol { .. } => false,
         }
     }
 
@@ -139,6 +164,9 @@ impl fmt::Display for Error {
             Self::Refused { op, code } => write!(f, "{}: {code}", name(op)),
             Self::Aborted { index, code } => write!(f, "transaction: operation {index} was refused: {code}"),
             Self::Interrupted { op, by, outcome } => write!(f, "{}: {by}; {outcome}", name(op)),
+            Self::Fenced { op, session } => {
+                write!(f, "{}: not sent, because session {session} that it was meant for is over", name(op))
+            }
             Self::Unreachable(unreachable) => unreachable.fmt(f),
             Self::ReplyTooLarge { op, size } => write!(f, "{}: the reply is too large: {size}", name(op)),
             Self::Protocol { op, error } => write!(f, "{}: the reply cannot be read: {error}", name(op)),

@@ -18,5 +18,7 @@ mod lagging;
 mod operations;
 #[path = "client/order.rs"]
 mod order;
+#[path = "client/session_life.rs"]
+mod session_life;
 #[path = "client/sessions.rs"]
 mod sessions;

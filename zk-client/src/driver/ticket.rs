@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{fmt, sync::Arc};
 use tokio::sync::oneshot;
-use zk_proto::{WatchMode, session::EncodedRequest};
+use zk_proto::{OpCode, SessionId, WatchMode, session::EncodedRequest};
 
 /// An inline consumer. No two of a driver ever have the same, so that answers for one that is gone go nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,35 @@ pub(crate) enum Command {
     Watch { path: Box<str>, mode: WatchMode, queue: Arc<Queue>, ready: oneshot::Sender<Result<(), Error>> },
     /// Takes a consumer in.
     Attach(Box<dyn Inline>),
+    /// Does this if the session is this one, and refuses it otherwise.
+    Fenced(SessionId, Box<Command>),
+    /// Forgets what was seen of an ensemble that lost its data; answers whether there was need to.
+    AcceptRebuilt(oneshot::Sender<bool>),
+}
+
+impl Command {
+    /// What is to be done in this session; what was meant for another is refused.
+    pub(crate) fn pass(self, session: SessionId) -> Option<Self> {
+        let Self::Fenced(fence, command) = self else { return Some(self) };
+        if fence == session {
+            return Some(*command);
+        }
+        command.refuse(fence);
+        None
+    }
+
+    /// Tells whoever waits for it that it was meant for another session.
+    pub(crate) fn refuse(self, session: SessionId) {
+        match self {
+            Self::Submit(_, answer) | Self::AddAuth { answer, .. } => drop(answer.send(Outcomes::Fenced(session))),
+            Self::Watch { ready, .. } => {
+                drop(ready.send(Err(Error::Fenced { op: OpCode::ADD_WATCH, session })));
+            }
+            Self::Fenced(_, command) => command.refuse(session),
+            // Never fenced.
+            Self::Attach(_) | Self::AcceptRebuilt(_) => {}
+        }
+    }
 }
 
 impl fmt::Debug for Command {
@@ -54,6 +83,8 @@ impl fmt::Debug for Command {
             Self::AddAuth { .. } => "AddAuth",
             Self::Watch { .. } => "Watch",
             Self::Attach(_) => "Attach",
+            Self::Fenced(..) => "Fenced",
+            Self::AcceptRebuilt(_) => "AcceptRebuilt",
         })
     }
 }
