@@ -6,7 +6,8 @@
 //!    after that comes as an event, and everything before it is found by reading.
 //! 2. On one connection an event arrives before any answer that could show its change. So an answer with
 //!    the header zxid Z that leaves nothing unread makes the copy equal to the server's subtree at Z: a cut.
-//!    Nothing is published anywhere else, so nobody sees half a transaction.
+//!    While something is unread, the copy is known up to the transaction before the first one that it belongs to
+//!    (`unpublished.rs`). Nothing is published anywhere else, so nobody sees half a transaction.
 //! 3. What is unread stays unread until an answer *on the current connection* clears it: the list of it
 //!    survives a lost connection.
 //! 4. Values are compared by `czxid` and `mzxid`, lists of children by `pzxid`; never by version.
@@ -26,9 +27,11 @@ use tokio::time::Instant;
 use zk_client::{End, EventType, Stat, WatchedEvent, Zxid, path};
 
 mod answers;
+mod unpublished;
 mod wants;
 
-use wants::Wants;
+use unpublished::Unpublished;
+use wants::{ALWAYS, Wants};
 pub(crate) use wants::{Fetch, Kind, Reads};
 
 /// How long changes are held back in the hope of a cut, while the tree never comes to rest.
@@ -45,6 +48,17 @@ enum Phase {
     Syncing,
     /// Every change comes as an event.
     Live,
+}
+
+/// How much of what changed is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Published {
+    /// All of it: nothing is unread.
+    Everything,
+    /// What is known at a cut.
+    UpTo(Zxid),
+    /// All of it, although it is no cut.
+    AsItIs,
 }
 
 /// What is to be told to readers.
@@ -71,8 +85,12 @@ pub(crate) struct Machine {
     /// Deleted, says an event, but no answer has covered it yet. The zxid of an event does not count as
     /// seen, so the next server may be behind it and have the znode still.
     gone: BTreeSet<Arc<str>>,
-    /// Paths changed since the last snapshot, with what they were then.
-    touched: BTreeMap<Arc<str>, Option<Arc<Node>>>,
+    /// What was changed since the last snapshot.
+    unpublished: Unpublished,
+    /// The newest zxid of any answer: an event that comes now is of a later transaction.
+    answered: Zxid,
+    /// Everything up to this transaction may have been published as it was: no cut before it can be shown.
+    shown_early: Zxid,
     hidden_touched: bool,
     /// Since when something is unread.
     unrest_since: Option<Instant>,
@@ -91,7 +109,9 @@ impl Machine {
             hidden: BTreeMap::new(),
             wants: Wants::default(),
             gone: BTreeSet::new(),
-            touched: BTreeMap::new(),
+            unpublished: Unpublished::default(),
+            answered: Zxid(0),
+            shown_early: Zxid(0),
             hidden_touched: false,
             unrest_since: None,
             snapshot,
@@ -134,7 +154,7 @@ impl Machine {
     pub(crate) fn disconnected(&mut self) {
         self.wants.connection_lost();
         for path in std::mem::take(&mut self.gone) {
-            self.wants.want(path, Kind::Data, Zxid::NONE);
+            self.wants.want(path, Kind::Data, Zxid::NONE, ALWAYS);
         }
         self.unrest_since = None;
         if self.phase == Phase::Down {
@@ -172,34 +192,36 @@ impl Machine {
         self.status.resyncs += 1;
         self.hidden_touched |= !self.hidden.is_empty();
         for path in std::mem::take(&mut self.hidden).into_keys() {
-            self.wants.want(path, Kind::Data, Zxid::NONE);
+            self.wants.want(path, Kind::Data, Zxid::NONE, ALWAYS);
         }
         for path in self.nodes.keys() {
-            self.wants.want(path.clone(), Kind::Data, Zxid::NONE);
+            self.wants.want(path.clone(), Kind::Data, Zxid::NONE, ALWAYS);
         }
-        self.wants.want(self.root.clone(), Kind::Data, Zxid::NONE);
+        self.wants.want(self.root.clone(), Kind::Data, Zxid::NONE, ALWAYS);
         self.unrest_since = Some(now);
     }
 
     /// A watched change.
     pub(crate) fn event(&mut self, now: Instant, event: &WatchedEvent) {
         let path = self.known(&event.path);
+        let zxid = event.zxid;
+        let since = if zxid.is_some() { zxid } else { Zxid(self.answered.0.saturating_add(1)) };
         match event.event_type {
             EventType::NODE_DATA_CHANGED => {}
-            EventType::NODE_CREATED => self.want_parent(&path, event.zxid),
+            EventType::NODE_CREATED => self.want_parent(&path, zxid, since),
             EventType::NODE_DELETED => {
-                let removed = self.remove(&path);
-                self.gone.extend(removed);
-                self.want_parent(&path, event.zxid);
+                let until = zxid.is_some().then_some(zxid);
+                self.remove(&path, since, until, true);
+                self.want_parent(&path, zxid, since);
                 if path != self.root {
                     return self.restless(now);
                 }
                 // No parent to read: the answer "no such znode" is the cut.
             }
             // Made up by a newer server: find out by reading.
-            _ => self.wants.want(path.clone(), Kind::Children, event.zxid),
+            _ => self.wants.want(path.clone(), Kind::Children, zxid, since),
         }
-        self.wants.want(path, Kind::Data, event.zxid);
+        self.wants.want(path, Kind::Data, zxid, since);
         self.restless(now);
     }
 
@@ -213,49 +235,57 @@ impl Machine {
     }
 
     /// A child came or went: the parent's stat changed, and no event says so.
-    fn want_parent(&mut self, child: &str, zxid: Zxid) {
+    fn want_parent(&mut self, child: &str, zxid: Zxid, since: Zxid) {
         if child != &*self.root
             && let Some(parent) = path::parent(child)
         {
             let parent = self.known(parent);
-            self.wants.want(parent, Kind::Data, zxid);
+            self.wants.want(parent, Kind::Data, zxid, since);
         }
     }
 
-    /// Takes a znode and everything below out of the copy; nothing of it need be read any more. Answers
-    /// all paths that were known or wanted.
-    fn remove(&mut self, path: &Arc<str>) -> BTreeSet<Arc<str>> {
+    /// Takes a znode and everything below out of the copy; nothing of it need be read any more.
+    fn remove(&mut self, path: &Arc<str>, since: Zxid, until: Option<Zxid>, by_event: bool) {
         let prefix = prefix_of(path);
-        let mut removed = self.wants.drop_below(path, &prefix);
         let below = (Bound::Excluded(prefix.as_str()), Bound::Unbounded);
         let known = self.nodes.range::<_, str>(below).map(|(path, _)| path.clone());
-        removed.extend(known.take_while(|path| path.starts_with(&prefix)));
-        removed.insert(path.clone());
-        for path in &removed {
-            self.forget(path);
+        let below: Vec<_> = known.take_while(|path| path.starts_with(&prefix)).collect();
+        for path in below.iter().chain([path]) {
+            self.forget(path, since, until);
         }
-        let hidden = self.hidden.len();
-        self.hidden.retain(|hidden, _| !removed.contains(hidden) && !hidden.starts_with(&prefix));
-        self.hidden_touched |= hidden != self.hidden.len();
-        removed
-    }
-
-    fn forget(&mut self, path: &Arc<str>) {
-        if let Some(old) = self.nodes.remove(&**path) {
-            self.touched.entry(path.clone()).or_insert(Some(old));
+        if by_event {
+            self.gone.extend(below);
+            self.gone.insert(path.clone());
+        }
+        if !self.hidden.is_empty() {
+            let hidden = self.hidden.len();
+            self.hidden.retain(|hidden, _| hidden != path && !hidden.starts_with(&prefix));
+            self.hidden_touched |= hidden != self.hidden.len();
         }
     }
 
-    fn set(&mut self, path: &Arc<str>, node: Node) {
+    /// Takes one znode out, which was not known since one transaction, and is known not to be there from another one on.
+    fn forget(&mut self, path: &Arc<str>, since: Zxid, until: Option<Zxid>) {
+        let wanted = self.wants.drop(path);
+        let old = self.nodes.remove(&**path);
+        if old.is_some() || wanted.is_some() {
+            let since = wanted.map_or(since, |wanted| wanted.min(since));
+            self.unpublished.touch(path, old, since, until);
+        }
+    }
+
+    /// Takes a value in, which was not known since one transaction; its stat says from which one on it is right.
+    fn set(&mut self, path: &Arc<str>, since: Zxid, node: Node) {
+        let until = node.stat.mzxid.max(node.stat.pzxid);
         let old = self.nodes.insert(path.clone(), Arc::new(node));
-        self.touched.entry(path.clone()).or_insert(old);
-        if self.hidden.remove(path).is_some() {
+        self.unpublished.touch(path, old, since, Some(until));
+        if !self.hidden.is_empty() && self.hidden.remove(path).is_some() {
             self.hidden_touched = true;
         }
     }
 
-    fn hide(&mut self, path: &Arc<str>, why: Hidden) {
-        self.forget(path);
+    fn hide(&mut self, path: &Arc<str>, since: Zxid, zxid: Zxid, why: Hidden) {
+        self.forget(path, since, Some(zxid));
         self.hidden_touched |= self.hidden.insert(path.clone(), why) != Some(why);
     }
 
@@ -274,15 +304,32 @@ impl Machine {
         if !matches!(self.phase, Phase::Syncing | Phase::Live) || !zxid.is_some() {
             return;
         }
-        if self.wants.is_empty() {
-            self.unrest_since = None;
-            self.gone.clear();
-            self.cut(now, zxid);
-        } else if self.phase == Phase::Live
-            && self.unrest_since.is_some_and(|since| now.saturating_duration_since(since) >= HOLD_MAX)
-        {
+        self.answered = self.answered.max(zxid);
+        for path in std::mem::take(&mut self.gone) {
+            self.unpublished.gone_by(&path, zxid);
+        }
+        match self.wants.oldest() {
+            None => {
+                self.unrest_since = None;
+                self.cut(now, zxid);
+            }
+            Some(oldest) if self.phase == Phase::Live => self.part(now, zxid, oldest),
+            Some(_) => {}
+        }
+    }
+
+    /// Something is unread that belongs to the transaction `oldest`, or to a later one.
+    fn part(&mut self, now: Instant, zxid: Zxid, oldest: Zxid) {
+        let before = Zxid(oldest.0.saturating_sub(1)).min(zxid);
+        let cut = self.unpublished.newest_cut(before);
+        if cut > self.status.confirmed.max(self.shown_early) && !self.hidden_touched {
             self.unrest_since = Some(now);
-            self.publish(zxid, false);
+            self.confirmed(now, cut);
+            self.publish(cut, Published::UpTo(cut));
+        } else if self.unrest_since.is_some_and(|since| now.saturating_duration_since(since) >= HOLD_MAX) {
+            self.unrest_since = Some(now);
+            self.shown_early = zxid;
+            self.publish(zxid, Published::AsItIs);
         }
     }
 
@@ -292,10 +339,9 @@ impl Machine {
         self.phase = Phase::Live;
         self.status.live = true;
         self.status.ready = true;
-        self.status.confirmed = zxid;
-        self.status.last_confirmed = Some(now);
+        self.confirmed(now, zxid);
         self.status.failure = self.hidden.get(&self.root).map(|why| MirrorError::Root(*why));
-        self.publish(zxid, true);
+        self.publish(zxid, Published::Everything);
         if synced {
             let live = Snapshot { live: true, seq: self.snapshot.seq + 1, ..(*self.snapshot).clone() };
             self.snapshot = Arc::new(live);
@@ -303,17 +349,25 @@ impl Machine {
         }
     }
 
-    fn publish(&mut self, zxid: Zxid, exact: bool) {
+    fn confirmed(&mut self, now: Instant, zxid: Zxid) {
+        self.status.confirmed = zxid;
+        self.status.last_confirmed = Some(now);
+    }
+
+    fn publish(&mut self, zxid: Zxid, what: Published) {
+        let known_at = if let Published::UpTo(cut) = what { cut } else { Zxid(i64::MAX) };
         let nodes = &self.nodes;
-        let changes: Vec<Change> = std::mem::take(&mut self.touched)
-            .into_iter()
+        let changes: Vec<Change> = self
+            .unpublished
+            .take(known_at)
             .filter_map(|(path, old)| {
                 let new = nodes.get(&*path).cloned();
                 (old != new).then_some(Change { path, old, new })
             })
             .collect();
+        let exact = what != Published::AsItIs;
         let same = changes.is_empty() && !self.hidden_touched;
-        if same && exact == self.snapshot.exact {
+        if same && (exact == self.snapshot.exact || !exact) {
             return;
         }
         let hidden = if std::mem::take(&mut self.hidden_touched) {
@@ -324,7 +378,7 @@ impl Machine {
         self.status.revision = zxid;
         self.snapshot = Arc::new(Snapshot {
             root: self.root.clone(),
-            nodes: self.nodes.clone(),
+            nodes: self.unpublished.held_back(&self.nodes),
             hidden,
             revision: zxid,
             exact,

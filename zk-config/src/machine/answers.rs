@@ -1,6 +1,6 @@
 //! What answers do to the copy.
 
-use super::{Fetch, Hidden, Kind, Machine, Phase};
+use super::{ALWAYS, Fetch, Hidden, Kind, Machine, Phase};
 use crate::snapshot::Node;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -65,30 +65,32 @@ impl Machine {
     }
 
     fn found(&mut self, token: u64, fetch: &Fetch, zxid: Zxid, found: Found) {
-        self.wants.met(token, fetch, zxid);
         let path = &fetch.path;
+        // An answer to what is not wanted any more: it must not be shown at any transaction that was not shown yet.
+        let since = self.wants.since(path).unwrap_or(Zxid(self.snapshot.revision.0.saturating_add(1)));
+        self.wants.met(token, fetch, zxid);
         match (fetch.kind, found) {
-            (Kind::Data, Found::Data(data, stat)) => self.found_data(path, &data, stat),
+            (Kind::Data, Found::Data(data, stat)) => self.found_data(path, since, &data, stat),
             (Kind::Children, Found::Children(names)) => self.found_children(path, &names),
-            (Kind::Data, Found::Refused(Hidden::Refused(ErrorCode::NO_NODE))) => drop(self.remove(path)),
-            (Kind::Data, Found::Refused(why)) => self.hide(path, why),
+            (Kind::Data, Found::Refused(Hidden::Refused(ErrorCode::NO_NODE))) => self.remove(path, since, Some(zxid), false),
+            (Kind::Data, Found::Refused(why)) => self.hide(path, since, zxid, why),
             // Deleted since its data was read: the event that says so is on its way, or was here.
             (Kind::Children, Found::Refused(Hidden::Refused(ErrorCode::NO_NODE))) => {}
-            (Kind::Children, Found::Refused(why)) => self.hide(path, why),
+            (Kind::Children, Found::Refused(why)) => self.hide(path, since, zxid, why),
             (Kind::Data, Found::Children(_)) | (Kind::Children, Found::Data(..)) => {
-                self.hide(path, Hidden::Unreadable);
+                self.hide(path, since, zxid, Hidden::Unreadable);
             }
         }
     }
 
-    fn found_data(&mut self, path: &Arc<str>, data: &Bytes, stat: Stat) {
+    fn found_data(&mut self, path: &Arc<str>, since: Zxid, data: &Bytes, stat: Stat) {
         self.wants.weigh(data.len());
         let old = self.stat_of(path).copied();
         // Children that came before the watch stood, or while it did not: the list says which. Those that
         // went are read like every known znode, and found missing.
         let unlisted = old.is_none_or(|old| old.pzxid != stat.pzxid);
         if self.phase == Phase::Syncing && unlisted && stat.num_children > 0 {
-            self.wants.want(path.clone(), Kind::Children, Zxid::NONE);
+            self.wants.want(path.clone(), Kind::Children, Zxid::NONE, ALWAYS);
         }
         if old == Some(stat) {
             return;
@@ -98,14 +100,14 @@ impl Machine {
             // Copied: a slice would keep the whole read buffer alive.
             _ => Bytes::copy_from_slice(data),
         };
-        self.set(path, Node { data, stat });
+        self.set(path, since, Node { data, stat });
     }
 
     fn found_children(&mut self, parent: &Arc<str>, names: &[String]) {
         for name in names {
             let child = path::join(parent, name);
             if !self.nodes.contains_key(child.as_str()) {
-                self.wants.want(child.into(), Kind::Data, Zxid::NONE);
+                self.wants.want(child.into(), Kind::Data, Zxid::NONE, ALWAYS);
             }
         }
     }

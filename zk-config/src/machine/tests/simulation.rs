@@ -31,10 +31,12 @@ pub(super) struct Reached {
     root_deleted: u64,
     whole_transactions: u64,
     refused_by_an_ending_session: u64,
+    cut_with_unread: u64,
+    held_back: u64,
 }
 
 impl Reached {
-    fn all(&self) -> [(&'static str, u64); 14] {
+    fn all(&self) -> [(&'static str, u64); 16] {
         [
             ("cut_while_syncing", self.cut_while_syncing),
             ("cut_before_the_watch_stood", self.cut_before_the_watch_stood),
@@ -50,6 +52,8 @@ impl Reached {
             ("root_deleted", self.root_deleted),
             ("whole_transactions", self.whole_transactions),
             ("refused_by_an_ending_session", self.refused_by_an_ending_session),
+            ("cut_with_unread", self.cut_with_unread),
+            ("held_back", self.held_back),
         ]
     }
 
@@ -68,6 +72,8 @@ impl Reached {
         self.root_deleted += other.root_deleted;
         self.whole_transactions += other.whole_transactions;
         self.refused_by_an_ending_session += other.refused_by_an_ending_session;
+        self.cut_with_unread += other.cut_with_unread;
+        self.held_back += other.held_back;
     }
 
     pub(super) fn assert_all(&self) {
@@ -470,6 +476,8 @@ impl Simulation {
                     }
                     if snapshot.exact {
                         self.check_cut(&snapshot);
+                        self.reached.cut_with_unread += u64::from(self.machine.wants.oldest().is_some());
+                        self.reached.held_back += u64::from(!self.machine.unpublished.is_empty());
                     } else {
                         self.reached.inexact += 1;
                     }
