@@ -24,9 +24,10 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use zk_client::{End, EventType, Stat, WatchedEvent, Zxid, path};
+use zk_client::{End, EventType, WatchedEvent, Zxid, path};
 
 mod answers;
+mod cuts;
 mod unpublished;
 mod wants;
 
@@ -48,17 +49,6 @@ enum Phase {
     Syncing,
     /// Every change comes as an event.
     Live,
-}
-
-/// How much of what changed is published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Published {
-    /// All of it: nothing is unread.
-    Everything,
-    /// What is known at a cut.
-    UpTo(Zxid),
-    /// All of it, although it is no cut.
-    AsItIs,
 }
 
 /// What is to be told to readers.
@@ -244,6 +234,11 @@ impl Machine {
         }
     }
 
+    /// Nothing was ever published: whatever the copy holds then is new to readers.
+    fn is_loading(&self) -> bool {
+        self.snapshot.seq == 0
+    }
+
     /// Takes a znode and everything below out of the copy; nothing of it need be read any more.
     fn remove(&mut self, path: &Arc<str>, since: Zxid, until: Option<Zxid>, by_event: bool) {
         let prefix = prefix_of(path);
@@ -268,7 +263,7 @@ impl Machine {
     fn forget(&mut self, path: &Arc<str>, since: Zxid, until: Option<Zxid>) {
         let wanted = self.wants.drop(path);
         let old = self.nodes.remove(&**path);
-        if old.is_some() || wanted.is_some() {
+        if (old.is_some() || wanted.is_some()) && !self.is_loading() {
             let since = wanted.map_or(since, |wanted| wanted.min(since));
             self.unpublished.touch(path, old, since, until);
         }
@@ -278,7 +273,9 @@ impl Machine {
     fn set(&mut self, path: &Arc<str>, since: Zxid, node: Node) {
         let until = node.stat.mzxid.max(node.stat.pzxid);
         let old = self.nodes.insert(path.clone(), Arc::new(node));
-        self.unpublished.touch(path, old, since, Some(until));
+        if !self.is_loading() {
+            self.unpublished.touch(path, old, since, Some(until));
+        }
         if !self.hidden.is_empty() && self.hidden.remove(path).is_some() {
             self.hidden_touched = true;
         }
@@ -290,111 +287,18 @@ impl Machine {
     }
 
     /// The reads to send now; none while nothing may be read.
-    pub(crate) fn next_reads(&mut self) -> Option<Reads> {
+    pub(crate) fn next_reads(&mut self) -> Option<Reads<'_>> {
         let reads = match self.phase {
             Phase::Syncing | Phase::Live => self.wants.next_reads()?,
             Phase::Down | Phase::Arming => return None,
         };
-        self.status.reads += reads.len() as u64;
+        self.status.reads += reads.fetches.len() as u64;
         Some(reads)
-    }
-
-    /// The server is at `zxid`, and every event up to it has arrived: a cut, if nothing is unread.
-    pub(crate) fn bookmark(&mut self, now: Instant, zxid: Zxid) {
-        if !matches!(self.phase, Phase::Syncing | Phase::Live) || !zxid.is_some() {
-            return;
-        }
-        self.answered = self.answered.max(zxid);
-        for path in std::mem::take(&mut self.gone) {
-            self.unpublished.gone_by(&path, zxid);
-        }
-        match self.wants.oldest() {
-            None => {
-                self.unrest_since = None;
-                self.cut(now, zxid);
-            }
-            Some(oldest) if self.phase == Phase::Live => self.part(now, zxid, oldest),
-            Some(_) => {}
-        }
-    }
-
-    /// Something is unread that belongs to the transaction `oldest`, or to a later one.
-    fn part(&mut self, now: Instant, zxid: Zxid, oldest: Zxid) {
-        let before = Zxid(oldest.0.saturating_sub(1)).min(zxid);
-        let cut = self.unpublished.newest_cut(before);
-        if cut > self.status.confirmed.max(self.shown_early) && !self.hidden_touched {
-            self.unrest_since = Some(now);
-            self.confirmed(now, cut);
-            self.publish(cut, Published::UpTo(cut));
-        } else if self.unrest_since.is_some_and(|since| now.saturating_duration_since(since) >= HOLD_MAX) {
-            self.unrest_since = Some(now);
-            self.shown_early = zxid;
-            self.publish(zxid, Published::AsItIs);
-        }
-    }
-
-    /// The copy equals the server's subtree at `zxid`.
-    fn cut(&mut self, now: Instant, zxid: Zxid) {
-        let synced = self.phase == Phase::Syncing;
-        self.phase = Phase::Live;
-        self.status.live = true;
-        self.status.ready = true;
-        self.confirmed(now, zxid);
-        self.status.failure = self.hidden.get(&self.root).map(|why| MirrorError::Root(*why));
-        self.publish(zxid, Published::Everything);
-        if synced {
-            let live = Snapshot { live: true, seq: self.snapshot.seq + 1, ..(*self.snapshot).clone() };
-            self.snapshot = Arc::new(live);
-            self.outputs.push(Output::Resynced(self.snapshot.clone()));
-        }
-    }
-
-    fn confirmed(&mut self, now: Instant, zxid: Zxid) {
-        self.status.confirmed = zxid;
-        self.status.last_confirmed = Some(now);
-    }
-
-    fn publish(&mut self, zxid: Zxid, what: Published) {
-        let known_at = if let Published::UpTo(cut) = what { cut } else { Zxid(i64::MAX) };
-        let nodes = &self.nodes;
-        let changes: Vec<Change> = self
-            .unpublished
-            .take(known_at)
-            .filter_map(|(path, old)| {
-                let new = nodes.get(&*path).cloned();
-                (old != new).then_some(Change { path, old, new })
-            })
-            .collect();
-        let exact = what != Published::AsItIs;
-        let same = changes.is_empty() && !self.hidden_touched;
-        if same && (exact == self.snapshot.exact || !exact) {
-            return;
-        }
-        let hidden = if std::mem::take(&mut self.hidden_touched) {
-            self.hidden.iter().map(|(path, why)| (path.clone(), *why)).collect()
-        } else {
-            self.snapshot.hidden.clone()
-        };
-        self.status.revision = zxid;
-        self.snapshot = Arc::new(Snapshot {
-            root: self.root.clone(),
-            nodes: self.unpublished.held_back(&self.nodes),
-            hidden,
-            revision: zxid,
-            exact,
-            live: self.snapshot.live,
-            seq: self.snapshot.seq + 1,
-        });
-        self.outputs.push(Output::Snapshot { snapshot: self.snapshot.clone(), changes });
     }
 
     /// What readers are to be told, in order.
     pub(crate) fn take_outputs(&mut self) -> impl Iterator<Item = Output> {
         std::mem::take(&mut self.outputs).into_iter()
-    }
-
-    fn stat_of(&self, path: &str) -> Option<&Stat> {
-        self.nodes.get(path).map(|node| &node.stat)
     }
 }
 

@@ -50,22 +50,11 @@ pub(crate) struct Fetch {
     pub(crate) kind: Kind,
 }
 
-/// One request.
-#[derive(Clone, Debug)]
-pub(crate) enum Reads {
-    /// A plain read.
-    One(u64, Fetch),
-    /// A batch of them.
-    Many(u64, Vec<Fetch>),
-}
-
-impl Reads {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::One(..) => 1,
-            Self::Many(_, fetches) => fetches.len(),
-        }
-    }
+/// One request: a plain read, or a batch of several.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reads<'a> {
+    pub(crate) token: u64,
+    pub(crate) fetches: &'a [Fetch],
 }
 
 /// How one read stands.
@@ -165,11 +154,6 @@ impl Wants {
         Some(self.paths.remove(path)?.since)
     }
 
-    /// Since when a path is wanted.
-    pub(crate) fn since(&self, path: &str) -> Option<Zxid> {
-        Some(self.paths.get(path)?.since)
-    }
-
     /// The first transaction that something unread belongs to; `None` if everything is read.
     pub(crate) fn oldest(&mut self) -> Option<Zxid> {
         if self.paths.is_empty() {
@@ -190,7 +174,7 @@ impl Wants {
     }
 
     /// The next request, if one may be sent.
-    pub(crate) fn next_reads(&mut self) -> Option<Reads> {
+    pub(crate) fn next_reads(&mut self) -> Option<Reads<'_>> {
         let window = if self.batches { WINDOW } else { WINDOW_PLAIN };
         if self.asked.len() >= window {
             return None;
@@ -206,11 +190,12 @@ impl Wants {
                 fetches.push(fetch);
             }
         }
-        let first = fetches.first()?.clone();
-        let single = fetches.len() == 1;
+        if fetches.is_empty() {
+            return None;
+        }
         self.next_token += 1;
-        self.asked.insert(token, fetches.clone());
-        Some(if single { Reads::One(token, first) } else { Reads::Many(token, fetches) })
+        let fetches = self.asked.entry(token).insert_entry(fetches).into_mut();
+        Some(Reads { token, fetches })
     }
 
     fn batch_len(&self) -> usize {
@@ -222,22 +207,25 @@ impl Wants {
         self.asked.remove(&token).unwrap_or_default()
     }
 
-    /// One read was answered by a server at `zxid`.
-    pub(crate) fn met(&mut self, token: u64, fetch: &Fetch, zxid: Zxid) {
-        let Some(want) = self.paths.get_mut(&fetch.path) else { return };
+    /// One read was answered by a server at `zxid`. Answers since when the path was not known, if it is wanted at all.
+    pub(crate) fn met(&mut self, token: u64, fetch: &Fetch, zxid: Zxid) -> Option<Zxid> {
+        let Entry::Occupied(mut entry) = self.paths.entry(fetch.path.clone()) else { return None };
+        let want = entry.get_mut();
+        let since = want.since;
         if *want.need(fetch.kind) != Need::Asked(token) {
-            return;
+            return Some(since);
         }
         if zxid.is_some() && want.event > zxid {
             // The answer is older than an event that came before it: no server does that, but it is checked.
             *want.need(fetch.kind) = Need::Queued;
             self.queue.push_back(fetch.clone());
-            return;
+            return Some(since);
         }
         *want.need(fetch.kind) = Need::Met;
         if want.is_met() {
-            self.paths.remove(&fetch.path);
+            entry.remove();
         }
+        Some(since)
     }
 
     /// A request brought nothing: its reads are to be sent again.

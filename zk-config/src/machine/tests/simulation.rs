@@ -85,7 +85,7 @@ impl Reached {
 
 enum Request {
     Watch,
-    Reads(Reads),
+    Reads(u64, Vec<Fetch>),
     Ping,
 }
 
@@ -378,30 +378,30 @@ impl Simulation {
                 connection.watching = true;
                 Incoming::Watching
             }
-            Request::Reads(Reads::One(token, _) | Reads::Many(token, _)) if session_ends => {
+            Request::Reads(token, _) if session_ends => {
                 // Refused as a whole, with the zxid that the server is at; that says nothing of the znodes.
                 self.reached.refused_by_an_ending_session += 1;
                 connection.hanging_up = true;
                 let refusal = Refusal::Server(ErrorCode::SESSION_EXPIRED);
                 Incoming::Answer(token, at.zxid, Answer::Refused(refusal))
             }
-            Request::Reads(Reads::One(token, fetch)) => {
+            Request::Reads(token, fetches) if fetches.len() == 1 => {
                 self.reached.plain_reads += u64::from(!self.plan.batches);
-                Incoming::Answer(token, at.zxid, one(&at.tree, &fetch))
+                Incoming::Answer(token, at.zxid, one(&at.tree, &fetches[0]))
             }
-            Request::Reads(Reads::Many(token, _)) if !self.plan.batches => {
+            Request::Reads(token, _) if !self.plan.batches => {
                 // Answered, and then the server hangs up.
                 connection.requests.clear();
                 let refusal = Refusal::Server(ErrorCode::UNIMPLEMENTED);
                 self.machine.answered(self.now, token, Zxid(-1), Answer::Refused(refusal));
                 return self.cut();
             }
-            Request::Reads(Reads::Many(token, fetches)) if fetches.len() > self.plan.batch_limit => {
+            Request::Reads(token, fetches) if fetches.len() > self.plan.batch_limit => {
                 self.reached.too_large += 1;
                 let size = TooLarge { len: fetches.len(), limit: self.plan.batch_limit };
                 Incoming::Answer(token, at.zxid, Answer::Refused(Refusal::ReplyTooLarge(size)))
             }
-            Request::Reads(Reads::Many(token, fetches)) => {
+            Request::Reads(token, fetches) => {
                 self.reached.batch += 1;
                 let results = fetches.iter().map(|fetch| many(&at.tree, fetch)).collect();
                 Incoming::Answer(token, at.zxid, Answer::Many(results))
@@ -448,9 +448,10 @@ impl Simulation {
     }
 
     fn flush(&mut self) {
-        while let Some(reads) = self.machine.next_reads() {
-            self.say(|| format!("ask {reads:?}"));
-            self.request(Request::Reads(reads));
+        while let Some(Reads { token, fetches }) = self.machine.next_reads() {
+            let fetches = fetches.to_vec();
+            self.say(|| format!("ask {token}: {fetches:?}"));
+            self.request(Request::Reads(token, fetches));
         }
         self.outputs();
     }
