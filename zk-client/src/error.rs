@@ -81,7 +81,7 @@ pub enum UsageError {
     /// This client watches the path in the other mode already. Servers before 3.9 keep one mode a path and
     /// connection and drop the other without a word, so a second one is not asked for.
     WatchConflict {
-        /// The path, as the server knows it.
+        /// The path.
         path: String,
     },
     /// Too many operations wait already.

@@ -15,7 +15,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 use tokio::sync::Notify;
-use zk_proto::WatchedEvent;
+use zk_proto::{WatchedEvent, path::Chroot};
 
 /// Items that a watch's queue holds before it coalesces to a gap.
 pub(crate) const WATCH_QUEUE_LEN_MAX: usize = 1024;
@@ -49,6 +49,7 @@ pub enum GapReason {
 /// was the last one on its path.
 pub struct WatchStream {
     pub(crate) queue: Arc<Queue>,
+    pub(crate) chroot: Arc<Chroot>,
     pub(crate) sweep: Arc<Sweep>,
 }
 
@@ -59,7 +60,7 @@ pub(crate) struct Sweep {
     pub(crate) notify: Notify,
 }
 
-/// The queue of one stream.
+/// The queue of one stream. Paths in it are the server's: they are made the client's where they are read.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     dropped: AtomicBool,
@@ -134,7 +135,10 @@ impl Stream for WatchStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<WatchItem>> {
         let mut inner = self.queue.lock();
-        if let Some(item) = inner.items.pop_front() {
+        if let Some(mut item) = inner.items.pop_front() {
+            if let WatchItem::Event(event) = &mut item {
+                event.path = self.chroot.text_to_client(&event.path);
+            }
             return Poll::Ready(Some(item));
         }
         if inner.ended {

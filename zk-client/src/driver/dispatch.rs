@@ -1,6 +1,10 @@
 //! What the machine tells, each to whom it is for.
 
-use super::{Connection, Driver, Link, fanout::NoWatch, ticket::Ticket};
+use super::{
+    Connection, Driver, Link,
+    fanout::NoWatch,
+    ticket::{ConsumerId, Ticket},
+};
 use crate::{
     call::Outcomes,
     inline::{Answer, InlineState, Input, Refusal},
@@ -8,7 +12,7 @@ use crate::{
 };
 use tokio::time::Instant;
 use zk_proto::{
-    Bytes, ErrorCode, Zxid,
+    Bytes, ErrorCode, WatchedEvent, Zxid,
     session::{Established, Event, Interruption, Loss, Outcome, ReplyFailure},
 };
 
@@ -44,6 +48,8 @@ impl Driver {
                 Ok(()) => Answer::Watching,
                 Err(NoWatch::Refused(code)) => Answer::Refused(Refusal::Server(code)),
                 Err(NoWatch::Conflict) => Answer::Refused(Refusal::WatchConflict),
+                // Told by the state.
+                Err(NoWatch::Ended(_)) => continue,
             };
             self.tell(consumer, Input::Answer { token, zxid: Zxid::NONE, answer });
         }
@@ -71,9 +77,9 @@ impl Driver {
             Event::Interrupted { ticket, by, outcome } => self.interrupted(ticket, by, outcome),
             Event::Watch(event) => {
                 let mut meant = std::mem::take(&mut self.meant);
-                let event = self.fanout.event(&event, &self.chroot, &mut meant);
+                self.fanout.event(&event, &mut meant);
                 for consumer in meant.drain(..) {
-                    self.tell(consumer, Input::Event(&event));
+                    self.tell_event(consumer, &event);
                 }
                 self.meant = meant;
             }
@@ -87,6 +93,14 @@ impl Driver {
                 self.tell_all(InlineState::Ended(end));
             }
         }
+    }
+
+    /// Paths of events are the server's until a consumer with a root of its own is told.
+    fn tell_event(&mut self, id: ConsumerId, event: &WatchedEvent) {
+        self.with_consumer(id, |consumer, requests| {
+            let path = requests.chroot.text_to_client(&event.path);
+            consumer.handle(Input::Event(&WatchedEvent { path, ..event.clone() }), requests);
+        });
     }
 
     /// Every reply says how far the server is, whoever asked.

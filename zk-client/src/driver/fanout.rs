@@ -12,17 +12,16 @@ use crate::{
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use zk_proto::{
-    ErrorCode, OpCode, Session, WatchMode, WatchedEvent, ops,
-    path::{self, Chroot},
+    ErrorCode, OpCode, Session, WatchMode, WatchedEvent, ops, path,
     records::{AddWatchRequest, WatchesRequest},
-    session::{Change, EncodedRequest, End, Outcome, WatchKind},
+    session::{Change, EncodedRequest, End, Interruption, Outcome, WatchKind},
     watch::WatcherType,
 };
 
 /// One listener.
 #[derive(Debug)]
 pub(crate) enum Subscriber {
-    Stream { queue: Arc<Queue>, ready: Option<oneshot::Sender<Result<(), Error>>> },
+    Stream { queue: Arc<Queue>, ready: Option<oneshot::Sender<Result<(), NoWatch>>> },
     Inline(ConsumerId, Token),
 }
 
@@ -52,19 +51,23 @@ pub(crate) struct Fanout {
 }
 
 /// Why there is no watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoWatch {
     /// The server refused it.
     Refused(ErrorCode),
     /// The other mode is watched on the path already.
     Conflict,
+    /// The session ended first.
+    Ended(Interruption),
 }
 
 impl NoWatch {
-    fn error(self, path: &str) -> Error {
+    /// The error of the call; the path is the caller's.
+    pub(crate) fn error(self, path: &str) -> Error {
         match self {
             Self::Refused(code) => Error::Refused { op: OpCode::ADD_WATCH, code },
             Self::Conflict => UsageError::WatchConflict { path: path.to_owned() }.into(),
+            Self::Ended(by) => Error::Interrupted { op: OpCode::ADD_WATCH, by, outcome: Outcome::Unknown },
         }
     }
 }
@@ -99,7 +102,7 @@ impl Fanout {
             self.sweep(session, now, None);
         }
         if self.other_mode(mode).contains_key(path) {
-            return self.refuse(path, subscriber, NoWatch::Conflict);
+            return self.refuse(subscriber, NoWatch::Conflict);
         }
         let in_gap = self.in_gap;
         let is_new = !self.groups(mode).contains_key(path);
@@ -117,10 +120,10 @@ impl Fanout {
         }
     }
 
-    fn refuse(&mut self, path: &str, subscriber: Subscriber, why: NoWatch) {
+    fn refuse(&mut self, subscriber: Subscriber, why: NoWatch) {
         match subscriber {
             Subscriber::Stream { queue, ready } => {
-                drop(ready.map(|ready| ready.send(Err(why.error(path)))));
+                answer(ready, Err(why));
                 queue.end();
             }
             Subscriber::Inline(consumer, token) => self.notices.push((consumer, token, Err(why))),
@@ -135,7 +138,7 @@ impl Fanout {
             Ok(()) => self.tell_ready(path, mode),
             Err(code) => {
                 for subscriber in self.groups(mode).remove(path).into_iter().flat_map(|group| group.subscribers) {
-                    self.refuse(path, subscriber, NoWatch::Refused(code));
+                    self.refuse(subscriber, NoWatch::Refused(code));
                 }
             }
         }
@@ -176,7 +179,7 @@ impl Fanout {
         let subscribers = self.groups(mode).get_mut(path).map(|group| &mut group.subscribers);
         for subscriber in subscribers.into_iter().flatten() {
             match subscriber {
-                Subscriber::Stream { ready, .. } => drop(ready.take().map(|ready| ready.send(Ok(())))),
+                Subscriber::Stream { ready, .. } => answer(ready.take(), Ok(())),
                 // Told whenever any listener of the group becomes ready: telling twice is harmless.
                 Subscriber::Inline(consumer, token) => notices.push((*consumer, *token, Ok(()))),
             }
@@ -185,17 +188,11 @@ impl Fanout {
     }
 
     /// Hands an event to every stream that is meant, and names the inline consumers that are.
-    pub(crate) fn event(
-        &mut self,
-        event: &WatchedEvent,
-        chroot: &Chroot,
-        consumers: &mut Vec<ConsumerId>,
-    ) -> WatchedEvent {
-        let client = WatchedEvent { path: chroot.text_to_client(&event.path), ..event.clone() };
+    pub(crate) fn event(&self, event: &WatchedEvent, consumers: &mut Vec<ConsumerId>) {
         let mut deliver = |group: &Group| {
             for subscriber in &group.subscribers {
                 match subscriber {
-                    Subscriber::Stream { queue, .. } => queue.push(WatchItem::Event(client.clone())),
+                    Subscriber::Stream { queue, .. } => queue.push(WatchItem::Event(event.clone())),
                     Subscriber::Inline(consumer, _) if consumers.contains(consumer) => {}
                     Subscriber::Inline(consumer, _) => consumers.push(*consumer),
                 }
@@ -213,7 +210,6 @@ impl Fanout {
             }
             root = path::parent(at);
         }
-        client
     }
 
     /// The connection is gone: events may be missed from here on.
@@ -243,10 +239,7 @@ impl Fanout {
         let by = end.interruption();
         for subscriber in self.all().flat_map(|group| &mut group.subscribers) {
             if let Subscriber::Stream { queue, ready } = subscriber {
-                if let Some(ready) = ready.take() {
-                    let op = OpCode::ADD_WATCH;
-                    drop(ready.send(Err(Error::Interrupted { op, by, outcome: Outcome::Unknown })));
-                }
+                answer(ready.take(), Err(NoWatch::Ended(by)));
                 queue.end();
             }
         }
@@ -268,6 +261,11 @@ impl Fanout {
             });
         }
     }
+}
+
+/// Tells a caller how its watch stands; one that went away has dropped its queue, too.
+fn answer(ready: Option<oneshot::Sender<Result<(), NoWatch>>>, result: Result<(), NoWatch>) {
+    let _ = ready.map(|ready| ready.send(result));
 }
 
 fn add_watch(session: &mut Session<Ticket>, now: Duration, path: &str, mode: WatchMode, asked: u64) {

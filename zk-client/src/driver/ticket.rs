@@ -1,14 +1,14 @@
 //! What goes to the driver and what comes back with a reply.
 
+use super::fanout::NoWatch;
 use crate::{
     call::Outcomes,
-    error::Error,
     inline::{Inline, Token},
     watch::Queue,
 };
 use std::{fmt, sync::Arc};
 use tokio::sync::oneshot;
-use zk_proto::{WatchMode, session::EncodedRequest};
+use zk_proto::{WatchMode, path::Chroot, session::EncodedRequest};
 
 /// An inline consumer. No two of a driver ever have the same, so that answers for one that is gone go nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +42,9 @@ pub(crate) enum Command {
     /// Adds an identity to this and all later connections.
     AddAuth { scheme: String, auth: Vec<u8>, answer: oneshot::Sender<Outcomes> },
     /// Feeds a queue with the events of a watch.
-    Watch { path: Box<str>, mode: WatchMode, queue: Arc<Queue>, ready: oneshot::Sender<Result<(), Error>> },
-    /// Takes a consumer in.
-    Attach(Box<dyn Inline>),
+    Watch { path: Box<str>, mode: WatchMode, queue: Arc<Queue>, ready: oneshot::Sender<Result<(), NoWatch>> },
+    /// Takes a consumer in, whose paths are below this.
+    Attach(Box<dyn Inline>, Arc<Chroot>),
 }
 
 impl fmt::Debug for Command {
@@ -53,7 +53,7 @@ impl fmt::Debug for Command {
             Self::Submit(..) => "Submit",
             Self::AddAuth { .. } => "AddAuth",
             Self::Watch { .. } => "Watch",
-            Self::Attach(_) => "Attach",
+            Self::Attach(..) => "Attach",
         })
     }
 }
