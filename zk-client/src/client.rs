@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Unreachable, UsageError},
     inline::Inline,
     state::SessionState,
-    watch::{Queue, Sweep, WatchStream},
+    sweep::Sweep,
 };
 use std::{
     borrow::Cow,
@@ -16,13 +16,16 @@ use std::{
 };
 use tokio::sync::{mpsc, mpsc::error::TrySendError, oneshot, watch};
 use zk_proto::{
-    Op, OpCode, SessionId, WatchMode,
+    Op, OpCode, SessionId,
     path::{self, Chroot},
     session::{Credentials, EncodedRequest, Outcome},
 };
 
 mod read;
+mod watching;
 mod write;
+
+pub use watching::WatchInfo;
 
 /// A handle to a session; clones share it. The session is closed when the last handle is dropped.
 ///
@@ -145,51 +148,6 @@ impl Client {
         let (answer, receiver) = oneshot::channel();
         let command = Command::AddAuth { scheme: scheme.to_owned(), auth: auth.to_owned(), answer };
         self.send(OpCode::AUTH, command, receiver, |reply| reply.decode::<zk_proto::records::Empty>().map(drop))
-    }
-
-    /// Watches a path for as long as the stream lives: over reconnects, and over new sessions. The path
-    /// need not exist. Servers before 3.6 answer [`UNIMPLEMENTED`](crate::ErrorCode::UNIMPLEMENTED).
-    ///
-    /// All streams of a path and mode share one watch at the server; it is removed with the last of them. A client
-    /// watches a path in one mode only, for the sake of servers before 3.9; use another client for a second one.
-    ///
-    /// # Ordering
-    /// Changes committed after this returns come as events.
-    /// # Cancel safety
-    /// Dropping the future removes the watch again.
-    /// # Errors
-    /// [`Error::Refused`] when the server refuses; [`Error::Interrupted`] when the session ended.
-    /// # Examples
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let server = zk_testkit::server::TestServer::start().await?;
-    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
-    /// use zk_client::{CreateMode, EventType, OPEN_ACL_UNSAFE, WatchItem, WatchMode};
-    ///
-    /// let mut changes = client.watch("/app", WatchMode::PERSISTENT_RECURSIVE).await?;
-    /// client.create("/app", b"", CreateMode::Persistent, OPEN_ACL_UNSAFE).await?;
-    /// match changes.next().await {
-    ///     Some(WatchItem::Event(event)) => assert_eq!((event.event_type, &*event.path), (EventType::NODE_CREATED, "/app")),
-    ///     // The connection was lost, or stands again: what came in between is not replayed.
-    ///     Some(item) => println!("{item:?}"),
-    ///     None => println!("the session ended"),
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn watch(&self, path: &str, mode: WatchMode) -> Result<WatchStream, Error> {
-        let server = self.server_path(path, false)?.into();
-        let queue = Arc::new(Queue::default());
-        let stream =
-            WatchStream { queue: queue.clone(), chroot: self.chroot.clone(), sweep: self.shared.sweep.clone() };
-        let (ready, receiver) = oneshot::channel();
-        self.try_send(OpCode::ADD_WATCH, Command::Watch { path: server, mode, queue, ready })?;
-        match receiver.await {
-            Ok(Ok(())) => Ok(stream),
-            Ok(Err(why)) => Err(why.error(path)),
-            Err(_) => Err(self.closed(OpCode::ADD_WATCH, Outcome::Unknown)),
-        }
     }
 
     /// Runs a consumer inside the driver's task; see [`Inline`]. It lives as long as the session, or until

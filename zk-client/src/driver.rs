@@ -9,17 +9,14 @@ use crate::{
     error::Unreachable,
     inline::{Inline, InlineState, Input, Requests},
     state::SessionState,
-    watch::Sweep,
+    sweep::Sweep,
 };
 use bytes::{Buf, BytesMut};
 use std::{
     io,
     net::SocketAddr,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::{
@@ -33,8 +30,9 @@ pub(crate) mod fanout;
 mod hosts;
 mod link;
 pub(crate) mod ticket;
+mod watching;
 
-use fanout::{Fanout, Subscriber};
+use fanout::{Fanout, Line};
 use hosts::{Attempted, Hosts};
 use link::{Link, READ_BYTES};
 use ticket::{Command, ConsumerId, Ticket};
@@ -147,7 +145,7 @@ impl Driver {
             replaced: None,
             inbox: BytesMut::with_capacity(READ_BYTES),
             outbox: BytesMut::new(),
-            fanout: Fanout::default(),
+            fanout: Fanout::new(ends.sweep.clone()),
             consumers: Vec::new(),
             attached: 0,
             meant: Vec::new(),
@@ -224,11 +222,7 @@ impl Driver {
                     self.session.handle_closed();
                 }
             }
-            Turn::Sweep => {
-                if self.sweep.due.swap(false, Ordering::AcqRel) {
-                    self.fanout.sweep(&mut self.session, now, None);
-                }
-            }
+            Turn::Sweep => self.sweep(),
         }
     }
 
@@ -284,13 +278,8 @@ impl Driver {
                 Command::AddAuth { scheme, auth, answer } => {
                     self.session.add_auth(now, &scheme, &auth, Ticket::Call(answer));
                 }
-                // Nobody waits for it any more.
-                Command::Watch { queue, .. } if queue.is_dropped() => {}
-                Command::Watch { path, mode, queue, ready } => {
-                    let subscriber = Subscriber::Stream { queue, ready: Some(ready) };
-                    self.fanout.subscribe(&mut self.session, now, &path, mode, subscriber);
-                }
                 Command::Attach(inline, chroot) => self.attach(inline, chroot),
+                Command::Watch(command) => self.watch_command(command),
             }
         }
         self.batch = batch;
@@ -328,7 +317,7 @@ impl Driver {
         };
         act(&mut *consumer.inline, &mut requests);
         if consumer.inline.is_done() {
-            self.fanout.sweep(&mut self.session, now, Some(id));
+            self.fanout.drop_consumer(&mut Line { session: &mut self.session, now }, id);
         } else if let Some(slot) = self.consumers.get_mut(at) {
             *slot = Some(consumer);
         }
@@ -354,7 +343,7 @@ impl Driver {
     fn abandon_commands(&mut self) {
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
-            if let Command::Submit(_, answer) | Command::AddAuth { answer, .. } = command {
+            if let Some(answer) = command.into_answer() {
                 let (by, outcome) = (self.state.borrow().interruption(), zk_proto::session::Outcome::NotSent);
                 drop(answer.send(Outcomes::Interrupted { by, outcome }));
             }

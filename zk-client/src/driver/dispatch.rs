@@ -2,8 +2,9 @@
 
 use super::{
     Connection, Driver, Link,
-    fanout::NoWatch,
+    fanout::{Line, NoWatch, tell},
     ticket::{ConsumerId, Ticket},
+    watching::code_of,
 };
 use crate::{
     call::Outcomes,
@@ -12,7 +13,7 @@ use crate::{
 };
 use tokio::time::Instant;
 use zk_proto::{
-    Bytes, ErrorCode, WatchedEvent, Zxid,
+    Bytes, WatchedEvent, Zxid,
     session::{Established, Event, Interruption, Loss, Outcome, ReplyFailure},
 };
 
@@ -49,7 +50,7 @@ impl Driver {
                 Err(NoWatch::Refused(code)) => Answer::Refused(Refusal::Server(code)),
                 Err(NoWatch::Conflict) => Answer::Refused(Refusal::WatchConflict),
                 // Told by the state.
-                Err(NoWatch::Ended(_)) => continue,
+                Err(NoWatch::Ended(_) | NoWatch::Removed | NoWatch::TooManyZnodes) => continue,
             };
             self.tell(consumer, Input::Answer { token, zxid: Zxid::NONE, answer });
         }
@@ -77,7 +78,8 @@ impl Driver {
             Event::Interrupted { ticket, by, outcome } => self.interrupted(ticket, by, outcome),
             Event::Watch(event) => {
                 let mut meant = std::mem::take(&mut self.meant);
-                self.fanout.event(&event, &mut meant);
+                let (now, received) = (self.now(), self.turn_at);
+                self.fanout.event(&mut Line { session: &mut self.session, now }, received, &event, &mut meant);
                 for consumer in meant.drain(..) {
                     self.tell_event(consumer, &event);
                 }
@@ -104,7 +106,7 @@ impl Driver {
     }
 
     /// Every reply says how far the server is, whoever asked.
-    fn bookmark(&mut self, zxid: Zxid) {
+    pub(super) fn bookmark(&mut self, zxid: Zxid) {
         if zxid.is_some() {
             for at in 0..self.consumers.len() {
                 if let Some(id) = self.consumer_at(at) {
@@ -162,10 +164,15 @@ impl Driver {
                 self.tell(consumer, Input::Answer { token, zxid, answer });
             }
             Ticket::Watch { path, mode, asked } => {
-                self.fanout.watch_answered(&path, mode, asked, code_of(&result));
+                let line = &mut Line { session: &mut self.session, now };
+                self.fanout.watch_answered(line, &path, mode, asked, code_of(&result));
             }
-            Ticket::Unwatch { path, all } => {
-                self.fanout.unwatch_answered(&mut self.session, now, &path, all, code_of(&result));
+            Ticket::Unwatch { path, what, told } => {
+                let line = &mut Line { session: &mut self.session, now };
+                self.fanout.unwatch_answered(line, &path, what, told, code_of(&result));
+            }
+            Ticket::Oneshot { path, kind, waiter, answer } => {
+                self.oneshot_answered(&path, kind, waiter, answer, zxid, result);
             }
         }
     }
@@ -178,17 +185,15 @@ impl Driver {
             Ticket::Watch { path, mode, asked }
                 if matches!(by, Interruption::ConnectionLost | Interruption::SessionExpired) && !self.ended =>
             {
-                self.fanout.watch_interrupted(&mut self.session, now, &path, mode, asked);
+                let line = &mut Line { session: &mut self.session, now };
+                self.fanout.watch_interrupted(line, &path, mode, asked);
             }
+            Ticket::Watch { .. } => {}
             // The watch went with the connection.
-            Ticket::Watch { .. } | Ticket::Unwatch { .. } => {}
+            Ticket::Unwatch { told, .. } => tell(told, Ok(())),
+            Ticket::Oneshot { path, kind, waiter, answer } => {
+                self.oneshot_interrupted(&path, kind, waiter, answer, by, outcome);
+            }
         }
-    }
-}
-
-fn code_of(result: &Result<Bytes, ReplyFailure>) -> Result<(), ErrorCode> {
-    match result {
-        Ok(_) | Err(ReplyFailure::TooLarge(_)) => Ok(()),
-        Err(ReplyFailure::Refused(code)) => Err(*code),
     }
 }
