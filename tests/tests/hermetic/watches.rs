@@ -1,5 +1,7 @@
 //! Watches as streams, against the in-process server.
 
+#[path = "watches/bounded.rs"]
+mod bounded;
 #[path = "watches/by_hand.rs"]
 mod by_hand;
 #[path = "watches/emulated.rs"]
