@@ -21,8 +21,14 @@ use zk_proto::{
     session::{Credentials, EncodedRequest, Outcome},
 };
 
+mod config;
+mod delete_all;
+mod parents;
 mod read;
+mod update;
 mod write;
+
+pub use parents::Parents;
 
 /// A handle to a session; clones share it. The session is closed when the last handle is dropped.
 ///

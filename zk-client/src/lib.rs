@@ -55,21 +55,25 @@ mod connect_string;
 mod connector;
 mod dial;
 mod driver;
+mod ensemble;
 mod error;
 mod inline;
 mod state;
 mod transaction;
+mod walk;
 mod watch;
 
 pub use call::Call;
-pub use client::Client;
+pub use client::{Client, Parents};
 pub use connect_string::{ConnectString, ConnectStringError, HostPort};
 pub use connector::Connector;
 pub use dial::{Dial, Dialed, TcpDial, Transport};
+pub use ensemble::{EnsembleConfig, Member, MemberAddress, Reconfig, Role};
 pub use error::{Attempt, Error, Unreachable, UsageError};
 pub use inline::{Answer, Inline, InlineState, Input, Refusal, Requests, Token};
 pub use state::SessionState;
 pub use transaction::{Read, ReadResult, Transaction, TransactionResult};
+pub use walk::{Walk, Walked};
 pub use watch::{GapReason, WatchItem, WatchStream};
 
 pub use zk_proto::{

@@ -18,7 +18,7 @@ use zk_proto::{
 impl Client {
     /// Creates a znode; answers its path, which for a sequential one has a number at its end, and its
     /// [`Stat`]. There is no default ACL: [`OPEN_ACL_UNSAFE`](crate::OPEN_ACL_UNSAFE) is one that lets everybody
-    /// do everything. Needs servers since 3.5.
+    /// do everything. Needs servers since 3.5, which are the first to answer the stat.
     ///
     /// # Ordering
     /// Queued when this method is called, not when the future is first polled.
@@ -122,7 +122,7 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future drops the answer; the request is still sent.
     /// # Errors
-    /// [`Error::Aborted`] names the operation that was refused, and why.
+    /// [`Error::Aborted`] names the operation that was refused, and why, and what the server says of each other one.
     /// # Examples
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -137,8 +137,10 @@ impl Client {
     ///     .create("/app/new", b"", CreateMode::Persistent, OPEN_ACL_UNSAFE);
     /// assert_eq!(client.commit(&change).await?.len(), 2);
     /// // The version has moved on: nothing is done.
-    /// let again = client.commit(&change).await;
-    /// assert_eq!(again, Err(Error::Aborted { index: 0, code: ErrorCode::BAD_VERSION }));
+    /// match client.commit(&change).await {
+    ///     Err(Error::Aborted { index: 0, code, .. }) => assert_eq!(code, ErrorCode::BAD_VERSION),
+    ///     other => panic!("{other:?}"),
+    /// }
     /// # Ok(())
     /// # }
     /// ```
@@ -156,18 +158,23 @@ impl Client {
     }
 
     /// Everything about a create that can be known before it is sent; answers the server's path.
-    fn check_create<'a>(&self, path: &'a str, mode: CreateMode, acl: &[Acl]) -> Result<Cow<'a, str>, UsageError> {
+    pub(super) fn check_create<'a>(
+        &self,
+        path: &'a str,
+        mode: CreateMode,
+        acl: &[Acl],
+    ) -> Result<Cow<'a, str>, UsageError> {
         check_acl(acl)?;
         mode.ttl().map_or(Ok(()), |ttl| ttl.check().map_err(UsageError::Ttl))?;
         self.server_path(path, mode.is_sequential())
     }
 }
 
-fn check_acl(acl: &[Acl]) -> Result<(), UsageError> {
+pub(super) fn check_acl(acl: &[Acl]) -> Result<(), UsageError> {
     if acl.is_empty() { Err(UsageError::EmptyAcl) } else { Ok(()) }
 }
 
-fn created(reply: &Reply<'_>) -> Result<(String, Stat), Error> {
+pub(super) fn created(reply: &Reply<'_>) -> Result<(String, Stat), Error> {
     let Create2Response { path, stat } = reply.decode()?;
     Ok((reply.chroot.to_client(&path).to_owned(), stat))
 }
