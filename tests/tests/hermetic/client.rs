@@ -4,6 +4,8 @@
 mod chroot;
 #[path = "client/closing.rs"]
 mod closing;
+#[path = "client/copies.rs"]
+mod copies;
 #[path = "client/herd.rs"]
 mod herd;
 #[path = "client/hosts.rs"]
@@ -18,5 +20,11 @@ mod lagging;
 mod operations;
 #[path = "client/order.rs"]
 mod order;
+#[path = "client/refusals.rs"]
+mod refusals;
 #[path = "client/sessions.rs"]
 mod sessions;
+#[path = "client/subtrees.rs"]
+mod subtrees;
+#[path = "client/updates.rs"]
+mod updates;
