@@ -14,17 +14,23 @@ mod hosts;
 mod identity;
 #[path = "client/inline.rs"]
 mod inline;
+#[path = "client/kinds.rs"]
+mod kinds;
 #[path = "client/lagging.rs"]
 mod lagging;
 #[path = "client/operations.rs"]
 mod operations;
 #[path = "client/order.rs"]
 mod order;
+#[path = "client/privileges.rs"]
+mod privileges;
 #[path = "client/refusals.rs"]
 mod refusals;
 #[path = "client/sessions.rs"]
 mod sessions;
 #[path = "client/subtrees.rs"]
 mod subtrees;
+#[path = "client/transactions.rs"]
+mod transactions;
 #[path = "client/updates.rs"]
 mod updates;
