@@ -18,6 +18,9 @@
 //! # }
 //! ```
 //!
+//! The [`guide`] shows an example a use; [`coming_from`] maps the names of the Java client, Curator, kazoo and
+//! zookeeper-client.
+//!
 //! # Behaviour
 //!
 //! A [`Client`] is a cheap handle; clone it freely. One task per session, the driver, owns the socket and
@@ -48,6 +51,11 @@
 //! replays what a persistent watch missed while the connection was gone, so the stream says so:
 //! [`WatchItem::Gap`] when it may begin to miss events, [`WatchItem::Resumed`] when it is whole again.
 //! `zk-config` builds an exact copy of a subtree on top of that.
+
+#[doc = include_str!("coming_from.md")]
+pub mod coming_from {}
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 
 mod call;
 mod client;

@@ -87,7 +87,8 @@ async fn creations(Scene { client, version, .. }: &Scene) -> Done {
     }
     let (_, stat) = client.create("/m/e", b"", CreateMode::Ephemeral, OPEN).await?;
     assert_eq!(Some(stat.ephemeral_owner), client.session_id());
-    client.create("/m/c", b"", CreateMode::Container, OPEN).await?;
+    assert_eq!(client.create_without_stat("/m/c", b"", CreateMode::Container, OPEN).await?, "/m/c");
+    assert_eq!(client.create_without_stat("/plain", b"", CreateMode::Persistent, OPEN).await?, "/plain");
     client.create("/m/t", b"", CreateMode::PersistentWithTtl(ttl), OPEN).await?;
     assert_eq!(client.get_data("/m/t").await?.1.ephemeral_owner.0, 0, "a client cannot tell them apart");
 

@@ -9,10 +9,14 @@ use crate::{
 use std::borrow::Cow;
 use zk_proto::{
     CreateMode, Stat,
-    create::Create,
+    create::{Create, CreateFlags},
     multi::MultiRequest,
     ops,
-    records::{Acl, Create2Response, Empty, PathVersionRequest, SetAclRequest, SetDataRequest, StatResponse},
+    records::{
+        Acl, Create2Response, CreateRequest, CreateResponse, Empty, PathVersionRequest, SetAclRequest, SetDataRequest,
+        StatResponse,
+    },
+    session::EncodedRequest,
 };
 
 impl Client {
@@ -43,11 +47,35 @@ impl Client {
     /// # }
     /// ```
     pub fn create(&self, path: &str, data: &[u8], mode: CreateMode, acl: &[Acl]) -> Call<(String, Stat)> {
-        let encoded = self.check_create(path, mode, acl).and_then(|path| {
-            let create = Create { path, data: Some(data), acl: acl.into(), mode };
-            create.encode(self.shared.request_len_max).map_err(UsageError::RequestTooLarge)
-        });
-        self.submit(mode.op(), encoded, created)
+        self.submit(mode.op(), self.encode_create(path, data, mode, acl), created)
+    }
+
+    /// [`create`](Self::create) that answers the path alone, by the request that every server knows: 3.4, and servers that
+    /// only speak like ZooKeeper. Containers and times to live need the newer ones.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_without_stat(&self, path: &str, data: &[u8], mode: CreateMode, acl: &[Acl]) -> Call<String> {
+        let flags = match mode {
+            CreateMode::Persistent => CreateFlags::PERSISTENT,
+            CreateMode::PersistentSequential => CreateFlags::PERSISTENT_SEQUENTIAL,
+            CreateMode::Ephemeral => CreateFlags::EPHEMERAL,
+            CreateMode::EphemeralSequential => CreateFlags::EPHEMERAL_SEQUENTIAL,
+            CreateMode::Container | CreateMode::PersistentWithTtl(_) | CreateMode::PersistentSequentialWithTtl(_) => {
+                let encoded = self.encode_create(path, data, mode, acl);
+                return self.submit(mode.op(), encoded, |reply| created(reply).map(|(path, _)| path));
+            }
+        };
+        let request = self.check_create(path, mode, acl);
+        let request = request.map(|path| CreateRequest { path, data: Some(data), acl: acl.into(), flags });
+        self.call::<ops::Create, _>(request, |reply| {
+            let CreateResponse { path } = reply.decode()?;
+            Ok(reply.chroot.to_client(&path).to_owned())
+        })
     }
 
     /// Deletes a znode without children, of this version if one is given.
@@ -155,6 +183,18 @@ impl Client {
             ops: transaction.steps.iter().map(|step| step.to_op(&self.shared.chroot)).collect(),
         });
         self.call::<ops::Multi, _>(request, finish_transaction)
+    }
+
+    fn encode_create(
+        &self,
+        path: &str,
+        data: &[u8],
+        mode: CreateMode,
+        acl: &[Acl],
+    ) -> Result<EncodedRequest, UsageError> {
+        let path = self.check_create(path, mode, acl)?;
+        let create = Create { path, data: Some(data), acl: acl.into(), mode };
+        create.encode(self.shared.request_len_max).map_err(UsageError::RequestTooLarge)
     }
 
     /// Everything about a create that can be known before it is sent; answers the server's path.

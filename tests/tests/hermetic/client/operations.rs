@@ -47,6 +47,27 @@ async fn znodes_are_created_in_every_mode() {
     assert_eq!(server.children("/").unwrap(), ["c", "e", "p", "t", "zookeeper"]);
 }
 
+/// As on servers before 3.5.
+#[tokio::test(start_paused = true)]
+async fn znodes_are_created_where_no_server_knows_stats() {
+    let profile = Profile::V3_9.with_ttl().without(OpCode::CREATE2);
+    let server = Stage::like(profile).await;
+    let client = server.connect_below("/app").await;
+    let make = |path: &'static str, mode| within(client.create_without_stat(path, b"data", mode, OPEN_ACL_UNSAFE));
+    assert_eq!(make("/p", CreateMode::Persistent).await.unwrap(), "/p");
+    assert_eq!(make("/p/s-", CreateMode::PersistentSequential).await.unwrap(), "/p/s-0000000000");
+    assert_eq!(make("/p/", CreateMode::EphemeralSequential).await.unwrap(), "/p/0000000001");
+    assert_eq!(make("/p/e", CreateMode::Ephemeral).await.unwrap(), "/p/e");
+    assert_eq!(make("/p/c", CreateMode::Container).await.unwrap(), "/p/c");
+    let ttl = CreateMode::PersistentSequentialWithTtl(Ttl::from_millis(1000).unwrap());
+    assert_eq!(make("/p/t-", ttl).await.unwrap(), "/p/t-0000000004");
+    assert_eq!(code(make("/p", CreateMode::Persistent).await), ErrorCode::NODE_EXISTS);
+    assert_eq!(code(make("/no/p", CreateMode::Ephemeral).await), ErrorCode::NO_NODE);
+    assert_eq!(server.get("/app/p/e").unwrap().0, b"data".as_slice());
+    assert_eq!(server.get("/app/p/e").unwrap().1.ephemeral_owner, client.session_id().unwrap());
+    assert_eq!(server.connections().len(), 1, "every request was known");
+}
+
 #[tokio::test(start_paused = true)]
 async fn containers_and_outlived_znodes_are_swept() {
     let server = Stage::like(Profile::V3_9.with_ttl()).await;
