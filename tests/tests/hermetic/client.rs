@@ -6,6 +6,8 @@ mod chroot;
 mod closing;
 #[path = "client/copies.rs"]
 mod copies;
+#[path = "client/given_up.rs"]
+mod given_up;
 #[path = "client/herd.rs"]
 mod herd;
 #[path = "client/hosts.rs"]
