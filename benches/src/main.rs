@@ -12,6 +12,7 @@ mod load;
 mod machine;
 mod notify;
 mod ours;
+mod page;
 mod peers;
 mod raw;
 mod report;
@@ -51,7 +52,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Fanout(args) => notify::fanout(&args),
         Command::Resync(args) => resync::run(&args),
         Command::Soak(args) => soak::run(&args),
-        Command::Report(_) => Err(Failure::Usage("not yet")),
+        Command::Report(args) => page::run(&args),
         Command::Scale(args) => scale::run(&args),
         Command::SideBySide(args) => side_by_side::run(&args),
         Command::PeerWatcher(args) => ours::run(&args),
