@@ -1,14 +1,21 @@
 //! What goes to the driver and what comes back with a reply.
 
+use super::fanout::{Ready, Removal, Removed, Waiter};
+use crate::client::WatchInfo;
 use crate::{
     call::Outcomes,
-    error::Error,
     inline::{Inline, Token},
+    oneshot::Slot,
     watch::Queue,
 };
 use std::{fmt, sync::Arc};
 use tokio::sync::oneshot;
-use zk_proto::{OpCode, SessionId, WatchMode, session::EncodedRequest};
+use zk_proto::{
+    SessionId, WatchMode,
+    path::Chroot,
+    session::{EncodedRequest, WatchKind},
+    watch::WatcherType,
+};
 
 /// An inline consumer. No two of a driver ever have the same, so that answers for one that is gone go nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +39,9 @@ pub(crate) enum Ticket {
     /// The fan-out's addWatch.
     Watch { path: Box<str>, mode: WatchMode, asked: u64 },
     /// The fan-out's removeWatches.
-    Unwatch { path: Box<str>, all: bool },
+    Unwatch { path: Box<str>, what: Removal, told: Removed },
+    /// A read that leaves a one-shot watch.
+    Oneshot { path: Box<str>, kind: WatchKind, waiter: Waiter, answer: Option<oneshot::Sender<Outcomes>> },
 }
 
 /// What a handle asks of the driver; executed in order.
@@ -41,37 +50,51 @@ pub(crate) enum Command {
     Submit(EncodedRequest, oneshot::Sender<Outcomes>),
     /// Adds an identity to this and all later connections.
     AddAuth { scheme: String, auth: Vec<u8>, answer: oneshot::Sender<Outcomes> },
-    /// Feeds a queue with the events of a watch.
-    Watch { path: Box<str>, mode: WatchMode, queue: Arc<Queue>, ready: oneshot::Sender<Result<(), Error>> },
-    /// Takes a consumer in.
-    Attach(Box<dyn Inline>),
+    /// Something about watches.
+    Watch(WatchCommand),
+    /// Takes a consumer in, whose paths are below this.
+    Attach(Box<dyn Inline>, Arc<Chroot>),
     /// Does this if the session is this one, and refuses it otherwise.
     Fenced(SessionId, Box<Command>),
     /// Forgets what was seen of an ensemble that lost its data; answers whether there was need to.
     AcceptRebuilt(oneshot::Sender<bool>),
 }
 
+/// What a handle asks about watches.
+pub(crate) enum WatchCommand {
+    /// Feeds a queue with the events of a watch.
+    Feed(Arc<Queue>, Ready),
+    /// Sends a read that leaves a one-shot watch.
+    Read { request: EncodedRequest, slot: Arc<Slot>, answer: oneshot::Sender<Outcomes> },
+    /// Removes watches by name.
+    Remove { path: Box<str>, kinds: WatcherType, answer: oneshot::Sender<Outcomes> },
+    /// Tells of every watch.
+    Report(oneshot::Sender<Vec<WatchInfo>>),
+}
+
 impl Command {
-    /// What is to be done in this session; what was meant for another is refused.
+    /// What is to be done in this session; who waits for what was meant for another is told so.
     pub(crate) fn pass(self, session: SessionId) -> Option<Self> {
         let Self::Fenced(fence, command) = self else { return Some(self) };
         if fence == session {
             return Some(*command);
         }
-        command.refuse(fence);
+        if let Some(answer) = command.into_answer() {
+            drop(answer.send(Outcomes::Fenced(fence)));
+        }
         None
     }
 
-    /// Tells whoever waits for it that it was meant for another session.
-    pub(crate) fn refuse(self, session: SessionId) {
+    /// Who waits for an outcome.
+    pub(crate) fn into_answer(self) -> Option<oneshot::Sender<Outcomes>> {
         match self {
-            Self::Submit(_, answer) | Self::AddAuth { answer, .. } => drop(answer.send(Outcomes::Fenced(session))),
-            Self::Watch { ready, .. } => {
-                drop(ready.send(Err(Error::Fenced { op: OpCode::ADD_WATCH, session })));
-            }
-            Self::Fenced(_, command) => command.refuse(session),
-            // Never fenced.
-            Self::Attach(_) | Self::AcceptRebuilt(_) => {}
+            Self::Submit(_, answer)
+            | Self::AddAuth { answer, .. }
+            | Self::Watch(WatchCommand::Read { answer, .. } | WatchCommand::Remove { answer, .. }) => Some(answer),
+            Self::Fenced(_, command) => command.into_answer(),
+            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_))
+            | Self::Attach(..)
+            | Self::AcceptRebuilt(_) => None,
         }
     }
 }
@@ -81,8 +104,8 @@ impl fmt::Debug for Command {
         f.write_str(match self {
             Self::Submit(..) => "Submit",
             Self::AddAuth { .. } => "AddAuth",
-            Self::Watch { .. } => "Watch",
-            Self::Attach(_) => "Attach",
+            Self::Watch(_) => "Watch",
+            Self::Attach(..) => "Attach",
             Self::Fenced(..) => "Fenced",
             Self::AcceptRebuilt(_) => "AcceptRebuilt",
         })

@@ -107,10 +107,10 @@ impl Members {
             while !self.is_due {
                 match self.watch.next().await {
                     Some(WatchItem::Gap(GapReason::ConnectionLost)) => {}
-                    Some(WatchItem::Event(_) | WatchItem::Gap(GapReason::Overflow) | WatchItem::Resumed { .. }) => {
+                    Some(WatchItem::Event(_) | WatchItem::Gap(_) | WatchItem::Resumed { .. }) => {
                         self.is_due = true;
                     }
-                    None => {
+                    Some(WatchItem::Removed) | None => {
                         let (op, by) = (OpCode::GET_CHILDREN2, Interruption::Closed);
                         return Err(Error::Interrupted { op, by, outcome: Outcome::NotSent });
                     }

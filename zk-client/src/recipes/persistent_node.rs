@@ -8,7 +8,7 @@ use super::{
     entry,
     names::protection,
     parents,
-    session::{InSession, is_connection_lost},
+    session::{InSession, NodeWatch, is_connection_lost},
 };
 use crate::{Acl, Bytes, Client, CreateMode, Error, ErrorCode, SessionId, Stat, Zxid, path};
 use std::fmt;
@@ -291,18 +291,19 @@ impl Keeper {
     }
 
     /// Looks after the znode until it is gone.
-    async fn tend(&self, session: &InSession, mut made: Made) -> Result<(), Error> {
+    async fn tend(&self, session: &InSession, made: Made) -> Result<(), Error> {
         let mut wishes = self.wishes.clone();
-        let mut watch = session.watch(&made.path).await?;
+        let Made { path, mut data } = made;
+        let mut watch = NodeWatch::new(session, &path).await?;
         loop {
-            let stat = session.again(|client| client.exists(&made.path)).await?;
+            let stat = session.again(|client| client.exists(&path)).await?;
             let Some(stat) = stat.filter(|stat| stat.ephemeral_owner == session.id) else { return Ok(()) };
-            let (path, czxid) = (made.path.clone(), stat.czxid);
-            self.told.send_replace(NodeStatus::Present { path, session: session.id, czxid });
-            let data = wishes.borrow_and_update().data.clone();
-            if made.data.as_ref() != Some(&data) {
-                match session.client.set_data(&made.path, &data, Some(stat.version)).await {
-                    Ok(_) => made.data = Some(data),
+            let present = NodeStatus::Present { path: path.clone(), session: session.id, czxid: stat.czxid };
+            self.told.send_replace(present);
+            let wanted = wishes.borrow_and_update().data.clone();
+            if data.as_ref() != Some(&wanted) {
+                match session.client.set_data(&path, &wanted, Some(stat.version)).await {
+                    Ok(_) => data = Some(wanted),
                     Err(error) if is_connection_lost(&error) => session.back().await?,
                     Err(error) if matches!(error.code(), Some(ErrorCode::NO_NODE | ErrorCode::BAD_VERSION)) => {}
                     Err(error) => return Err(error),
@@ -310,7 +311,7 @@ impl Keeper {
                 continue;
             }
             tokio::select! {
-                changed = session.deleted_or_unclear(&mut watch) => changed?,
+                changed = watch.deleted_or_unclear() => changed?,
                 _ = wishes.changed() => {}
             }
         }

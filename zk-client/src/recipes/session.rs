@@ -77,35 +77,48 @@ impl InSession {
 
     /// Waits until there is no such znode.
     pub(super) async fn wait_gone(&self, path: &str) -> Result<(), Error> {
-        let mut watch = self.watch(path).await?;
+        let mut watch = NodeWatch::new(self, path).await?;
         while self.again(|client| client.exists(path)).await?.is_some() {
-            self.deleted_or_unclear(&mut watch).await?;
+            watch.deleted_or_unclear().await?;
         }
         Ok(())
     }
+}
 
-    /// A watch on one znode; it stands before anything that is read later.
-    pub(super) async fn watch(&self, path: &str) -> Result<WatchStream, Error> {
-        tokio::select! {
-            watch = self.client.watch(path, WatchMode::PERSISTENT) => watch,
-            () = self.over() => Err(self.lost()),
-        }
+/// A watch on one znode; it stands before anything that is read later.
+pub(super) struct NodeWatch<'a> {
+    session: &'a InSession,
+    path: &'a str,
+    stream: WatchStream,
+}
+
+impl<'a> NodeWatch<'a> {
+    pub(super) async fn new(session: &'a InSession, path: &'a str) -> Result<Self, Error> {
+        let stream = tokio::select! {
+            stream = session.client.watch(path, WatchMode::PERSISTENT) => stream?,
+            () = session.over() => return Err(session.lost()),
+        };
+        Ok(Self { session, path, stream })
     }
 
-    /// Waits until the watched znode was deleted, or may have been.
-    pub(super) async fn deleted_or_unclear(&self, watch: &mut WatchStream) -> Result<(), Error> {
+    /// Waits until the znode was deleted, or may have been.
+    pub(super) async fn deleted_or_unclear(&mut self) -> Result<(), Error> {
         loop {
             let item = tokio::select! {
-                item = watch.next() => item,
-                () = self.over() => None,
+                item = self.stream.next() => item,
+                () = self.session.over() => return Err(self.session.lost()),
             };
             match item {
                 Some(WatchItem::Event(event)) if event.event_type != EventType::NODE_DELETED => {}
                 Some(WatchItem::Gap(GapReason::ConnectionLost)) => {}
-                Some(WatchItem::Event(_) | WatchItem::Gap(GapReason::Overflow) | WatchItem::Resumed { .. }) => {
+                Some(WatchItem::Event(_) | WatchItem::Gap(_) | WatchItem::Resumed { .. }) => {
                     return Ok(());
                 }
-                None => return Err(self.lost()),
+                // Somebody removed all watches of the path: ours is wanted still.
+                Some(WatchItem::Removed) | None => {
+                    *self = Self::new(self.session, self.path).await?;
+                    return Ok(());
+                }
             }
         }
     }
