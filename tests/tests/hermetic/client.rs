@@ -19,7 +19,7 @@ mod inline;
 #[path = "client/kinds.rs"]
 mod kinds;
 #[path = "client/lagging.rs"]
-mod lagging;
+pub(crate) mod lagging;
 #[path = "client/operations.rs"]
 mod operations;
 #[path = "client/order.rs"]

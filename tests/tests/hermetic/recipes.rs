@@ -6,6 +6,8 @@ mod cuts;
 mod exclusion;
 #[path = "recipes/group.rs"]
 mod group;
+#[path = "recipes/lagging.rs"]
+mod lagging;
 #[path = "recipes/latch.rs"]
 mod latch;
 #[path = "recipes/lock.rs"]

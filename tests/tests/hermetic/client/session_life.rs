@@ -3,13 +3,14 @@
 
 use std::{process::Stdio, time::Duration};
 
+use crate::client::lagging::Three;
 use crate::stage::{SESSION, Stage, create, pass, settle, until, until_connected, until_suspended, within};
 use tokio::{io::AsyncWriteExt, process::Command};
 use zk_client::{
     Client, Connector, CreateMode, Error, Interruption, OPEN_ACL_UNSAFE, OpCode, Outcome, SessionEvent, SessionEvents,
     SessionExport, SessionId, SessionState, WatchItem, WatchMode, Zxid,
 };
-use zk_testkit::server::{Fault, TestServer};
+use zk_testkit::server::{Fault, Lag, TestServer};
 
 fn session(client: &Client) -> SessionId {
     client.session_id().expect("a session")
@@ -283,6 +284,57 @@ async fn accepting_a_rebuilt_ensemble_gives_the_session_up() {
     assert!(within(client.accept_rebuilt_ensemble()).await.unwrap());
     until(&client, |state| *state == SessionState::Ended(zk_client::End::Expired)).await;
     assert!(within(client.accept_rebuilt_ensemble()).await.is_err());
+}
+
+/// SessionTest's testSessionTimeoutAccess and testMinMaxSessionTimeout.
+#[tokio::test(start_paused = true)]
+async fn the_negotiated_timeout_is_told_and_kept() {
+    let seconds = Duration::from_secs;
+    let server = Stage::with(TestServer::builder().timeout_bounds(seconds(4), seconds(20))).await;
+    for (wanted, given) in [(12, 12), (1, 4), (60, 20)] {
+        let client = within(server.connector().session_timeout(seconds(wanted)).connect()).await.unwrap();
+        for _ in 0..2 {
+            let SessionState::Connected { timeout, .. } = until_connected(&client).await else {
+                panic!("not connected")
+            };
+            assert_eq!(timeout, seconds(given), "wanted {wanted}");
+            server.drop_connections();
+            until_suspended(&client).await;
+        }
+        within(client.close()).await;
+    }
+}
+
+/// SessionTest's testMaximumCnxnPerIP.
+#[tokio::test(start_paused = true)]
+async fn a_client_over_the_servers_limit_gets_in_when_another_goes() {
+    let server = Stage::start().await;
+    server.inject(Fault::ConnectionLimit(3)).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(server.connect().await);
+    }
+    let over = server.connector().connect_in_background();
+    pass(SESSION).await;
+    assert_eq!(*over.state().borrow(), SessionState::Connecting { expired: None });
+    assert!(clients.iter().all(|client| client.state().borrow().is_connected()), "the others are left alone");
+    within(clients.pop().unwrap().close()).await;
+    until_connected(&over).await;
+}
+
+/// EphemeralNodeDeletionTest, the client's side: what a closed session owned is gone wherever one looks.
+#[tokio::test(start_paused = true)]
+async fn ephemerals_of_a_closed_session_are_gone_on_every_member() {
+    let three = Three::start().await;
+    let client = three.connect(&[0]).await;
+    within(client.create("/e", b"", CreateMode::Ephemeral, OPEN_ACL_UNSAFE)).await.unwrap();
+    three.member(1).lag(Lag::Time(Duration::from_secs(1)));
+    within(client.close()).await;
+    for member in 0..3 {
+        let reader = three.connect(&[member]).await;
+        within(reader.sync("/e")).await.unwrap();
+        assert_eq!(within(reader.exists("/e")).await.unwrap(), None, "member {member}");
+    }
 }
 
 /// What names the session for another process, and what must not show it.

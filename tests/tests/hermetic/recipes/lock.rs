@@ -211,3 +211,36 @@ async fn what_the_server_refuses_is_told_and_leaves_nothing() {
     pass(Duration::from_secs(1)).await;
     assert_eq!(server.children("/e").unwrap().len(), 0);
 }
+
+/// Curator's testWithNamespace and testContainerCleanup.
+#[tokio::test(start_paused = true)]
+async fn it_works_below_a_chroot_and_its_container_goes() {
+    let interval = Duration::from_secs(1);
+    let server = Stage::with(zk_testkit::server::TestServer::builder().container_interval(interval)).await;
+    let client = server.connect_below("/app").await;
+    let lock = Lock::new(&client, "/locks/a", OPEN_ACL_UNSAFE);
+    let guard = within(lock.acquire()).await.unwrap();
+    assert!(guard.path().starts_with("/locks/a/_c_"), "{}", guard.path());
+    assert_eq!(server.children("/app/locks/a").unwrap().len(), 1);
+    assert!(within(lock.try_acquire()).await.unwrap().is_none());
+    within(guard.release()).await.unwrap();
+    pass(interval * 5).await;
+    assert_eq!(server.children("/app").unwrap(), [""; 0], "an empty container goes");
+    assert!(within(lock.try_acquire()).await.unwrap().is_some(), "and comes back");
+}
+
+/// Curator's TestLockACLs.
+#[tokio::test(start_paused = true)]
+async fn every_znode_has_the_acl_that_was_given() {
+    let server = Stage::start().await;
+    let (client, other) =
+        (within(server.connector().auth("digest", b"ann:1").connect()).await.unwrap(), server.connect().await);
+    let lock = Lock::new(&client, "/locks/a", zk_client::CREATOR_ALL_ACL);
+    let guard = within(lock.acquire()).await.unwrap();
+    for path in ["/locks", "/locks/a", &guard.path()] {
+        let (acl, _) = within(client.get_acl(path)).await.unwrap();
+        assert!(acl.iter().all(|acl| acl.id.scheme == "digest".into()), "{path}: {acl:?}");
+    }
+    let refused = within(Lock::new(&other, "/locks/a", OPEN_ACL_UNSAFE).acquire()).await.unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::NO_AUTH));
+}

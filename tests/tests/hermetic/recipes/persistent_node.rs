@@ -77,6 +77,7 @@ async fn the_old_sessions_znode_is_waited_for() {
 async fn anothers_znode_is_left_alone() {
     let server = Stage::start().await;
     let (client, other) = (server.connect().await, server.connect().await);
+    let mut log = Vec::new();
     for mode in [CreateMode::Ephemeral, CreateMode::Persistent] {
         within(other.create("/n", b"theirs", mode, OPEN_ACL_UNSAFE)).await.unwrap();
         let theirs = server.get("/n").unwrap();
@@ -88,6 +89,13 @@ async fn anothers_znode_is_left_alone() {
         until_suspended(&client).await;
         until_connected(&client).await;
         settle().await;
+        log.extend(server.take_requests());
+        pass(SESSION * 10).await;
+        let asked = server.take_requests();
+        let is_ours = |request: &&zk_testkit::server::RequestRecord| {
+            request.session == session(&client) && request.op != OpCode::PING
+        };
+        assert_eq!(asked.iter().filter(is_ours).count(), 0, "it waits, and does not ask again and again");
         assert_eq!(server.get("/n").unwrap(), theirs);
         within(node.close()).await;
         let node = start(&client, "/n", b"ours");
@@ -101,7 +109,8 @@ async fn anothers_znode_is_left_alone() {
         owned(&server, "/n", session(&client)).await;
         within(node.close()).await;
     }
-    let ours: Vec<_> = server.requests().into_iter().filter(|request| request.session == session(&client)).collect();
+    log.extend(server.take_requests());
+    let ours: Vec<_> = log.into_iter().filter(|request| request.session == session(&client)).collect();
     let deletes = ours.iter().filter(|request| request.op == OpCode::DELETE).count();
     assert_eq!(deletes, 2, "those of our own");
 }
