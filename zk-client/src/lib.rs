@@ -43,7 +43,10 @@
 //! When a connection is lost, operations on their way end with [`Error::Interrupted`] and say whether they
 //! may have been carried out; operations called meanwhile wait for the next connection, at most until the
 //! session expires. After an expiry the client makes a new session by itself, unless
-//! [`Connector::renew_session`] says otherwise. [`Client::state`] tells all of it.
+//! [`Connector::renew_session`] says otherwise. [`Client::state`] tells all of it, and [`Client::session_events`] each change.
+//! What was seen in one session is not unseen in the next: no server is used that is behind it; for an ensemble that lost
+//! its data there is [`Client::accept_rebuilt_ensemble`]. [`Client::fenced`] binds calls to one session, and [`recipes`]
+//! are locks, elections and memberships that live as long as one.
 //!
 //! # Watches
 //!
