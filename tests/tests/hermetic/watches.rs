@@ -10,6 +10,8 @@ mod emulated;
 mod gaps;
 #[path = "watches/oneshot.rs"]
 mod oneshot;
+#[path = "watches/races.rs"]
+mod races;
 #[path = "watches/sharing.rs"]
 mod sharing;
 

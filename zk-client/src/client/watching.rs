@@ -29,7 +29,8 @@ pub struct WatchInfo {
     pub kind: WatchKind,
     /// How many streams, one-shot watches and inline consumers share it.
     pub listeners: usize,
-    /// The server has it, or is told of it on the next connection; otherwise it has not answered yet.
+    /// The server has it, or is told of it on the next connection; otherwise it has not answered yet. A persistent watch
+    /// that is made of one-shot ones is listed besides them.
     pub is_set: bool,
 }
 
