@@ -18,6 +18,9 @@
 //! # }
 //! ```
 //!
+//! The [`guide`] shows an example a use; [`coming_from`] maps the names of the Java client, Curator, kazoo and
+//! zookeeper-client.
+//!
 //! # Behaviour
 //!
 //! A [`Client`] is a cheap handle; clone it freely. One task per session, the driver, owns the socket and
@@ -49,30 +52,39 @@
 //! [`WatchItem::Gap`] when it may begin to miss events, [`WatchItem::Resumed`] when it is whole again.
 //! `zk-config` builds an exact copy of a subtree on top of that.
 
+#[doc = include_str!("coming_from.md")]
+pub mod coming_from {}
+#[doc = include_str!("guide.md")]
+pub mod guide {}
+
 mod call;
 mod client;
 mod connect_string;
 mod connector;
 mod dial;
 mod driver;
+mod ensemble;
 mod error;
 mod inline;
 mod oneshot;
 mod state;
 mod sweep;
 mod transaction;
+mod walk;
 mod watch;
 
 pub use call::Call;
-pub use client::{Client, WatchInfo};
+pub use client::{Client, Parents, WatchInfo};
 pub use connect_string::{ConnectString, ConnectStringError, HostPort};
 pub use connector::Connector;
 pub use dial::{Dial, Dialed, TcpDial, Transport};
+pub use ensemble::{EnsembleConfig, Member, MemberAddress, Reconfig, Role};
 pub use error::{Attempt, Error, Unreachable, UsageError};
 pub use inline::{Answer, Inline, InlineState, Input, Refusal, Requests, Token};
 pub use oneshot::{OneshotWatch, WatchCall, WatchLost};
 pub use state::SessionState;
 pub use transaction::{Read, ReadResult, Transaction, TransactionResult};
+pub use walk::{Walk, Walked};
 pub use watch::{GapReason, Notification, WatchItem, WatchStream};
 
 pub use zk_proto::{
