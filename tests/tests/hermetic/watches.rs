@@ -12,6 +12,8 @@ mod gaps;
 mod oneshot;
 #[path = "watches/races.rs"]
 mod races;
+#[path = "watches/registry.rs"]
+mod registry;
 #[path = "watches/sharing.rs"]
 mod sharing;
 
