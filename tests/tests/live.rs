@@ -25,3 +25,5 @@ mod reconfig;
 mod sasl;
 #[path = "live/scene.rs"]
 mod scene;
+#[path = "live/watches.rs"]
+mod watches;
