@@ -8,6 +8,8 @@ mod closing;
 mod copies;
 #[path = "client/given_up.rs"]
 mod given_up;
+#[path = "client/greetings.rs"]
+mod greetings;
 #[path = "client/herd.rs"]
 mod herd;
 #[path = "client/hosts.rs"]
