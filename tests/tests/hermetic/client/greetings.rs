@@ -1,9 +1,14 @@
 //! What a server may do with a client that comes: another timeout, no room, hanging up, a restart.
 
-use std::time::Duration;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use crate::stage::{SESSION, Stage, create, pass, until_connected, until_suspended, within};
-use zk_client::{CreateMode, OPEN_ACL_UNSAFE, SessionState};
+use crate::stage::{SESSION, Stage, create, pass, ready, until_connected, until_suspended, within};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use zk_client::{Connector, CreateMode, Dial, Dialed, Error, HostPort, OPEN_ACL_UNSAFE, SessionState, Transport};
 use zk_testkit::server::{Fault, TestServer};
 
 #[tokio::test(start_paused = true)]
@@ -35,16 +40,37 @@ async fn who_finds_no_room_comes_back_until_there_is_some() {
     within(waiting).await.unwrap();
 }
 
-#[tokio::test(start_paused = true)]
-async fn attempts_that_fail_leave_no_connection_behind() {
-    let server = Stage::start().await;
-    for _ in 0..20 {
-        server.close_next_connect_without_answer();
+/// Answers everybody with bytes that are not ZooKeeper's, and keeps its ends of the connections.
+#[derive(Clone, Default)]
+struct Nonsense(Arc<Mutex<Vec<DuplexStream>>>);
+
+impl Dial for Nonsense {
+    fn resolve<'a>(&'a self, _host: &'a HostPort) -> Dialed<'a, Vec<SocketAddr>> {
+        ready(Ok(vec![SocketAddr::from(([127, 0, 0, 1], 1))]))
     }
-    let patient = server.connector().connect_timeout(SESSION * 10);
-    let client = within(patient.connect()).await.unwrap();
-    assert_eq!(server.connections().len(), 1);
-    within(client.get_data("/")).await.unwrap();
+
+    fn dial<'a>(&'a self, _host: &'a HostPort, _addr: SocketAddr) -> Dialed<'a, Box<dyn Transport>> {
+        Box::pin(async move {
+            let (client, mut server) = tokio::io::duplex(1024);
+            server.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await?;
+            self.0.lock().unwrap().push(server);
+            Ok(Box::new(client) as Box<dyn Transport>)
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_that_fail_close_their_connections() {
+    let nonsense = Nonsense::default();
+    let connector = Connector::new("nonsense").unwrap().dial(nonsense.clone()).connect_timeout(SESSION);
+    let client = connector.clone().connect_in_background();
+    assert!(matches!(within(connector.connect()).await, Err(Error::Unreachable(_))));
+    within(client.close()).await;
+    let ends = std::mem::take(&mut *nonsense.0.lock().unwrap());
+    assert!(ends.len() > 5, "{} attempts", ends.len());
+    for mut end in ends {
+        within(end.read_to_end(&mut Vec::new())).await.expect("closed by the client");
+    }
 }
 
 #[tokio::test(start_paused = true)]
