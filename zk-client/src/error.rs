@@ -87,11 +87,21 @@ pub enum UsageError {
         /// The path.
         path: String,
     },
-    /// This client watches the path in the other mode already. Servers before 3.9 keep one mode a path and
-    /// connection and drop the other without a word, so a second one is not asked for.
+    /// This client watches the path in another way already: in the other persistent mode, or with one-shot watches while
+    /// a persistent one is asked for, or the reverse. Servers before 3.9 keep one of them a path and connection and drop
+    /// the others without a word (ZOOKEEPER-4466), so a second one is not asked for. One-shot watches of different kinds
+    /// get along everywhere.
     WatchConflict {
-        /// The path, as the server knows it.
+        /// The path.
         path: String,
+    },
+    /// On a server before 3.6: a recursive watch there is made of one-shot ones, and the subtree has more znodes than that
+    /// is good for.
+    TooManyZnodes {
+        /// The path.
+        path: String,
+        /// How many znodes are followed.
+        limit: usize,
     },
     /// Too many operations wait already.
     QueueFull {
@@ -169,7 +179,10 @@ impl fmt::Display for UsageError {
                 write!(f, "{path} is not deleted with everything below it; name the znodes below it")
             }
             Self::WatchConflict { path } => {
-                write!(f, "{path} is watched in the other mode already; use another client for a second mode")
+                write!(f, "{path} is watched in another way already; use another client for a second one")
+            }
+            Self::TooManyZnodes { path, limit } => {
+                write!(f, "{path} has more than {limit} znodes, too many to watch on a server before 3.6; watch less")
             }
             Self::QueueFull { limit } => write!(f, "{limit} operations wait already; wait for some of them"),
         }
