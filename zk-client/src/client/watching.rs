@@ -223,7 +223,7 @@ impl Client {
                 (Call::failed(O::CODE, self.chroot.clone(), error.into(), finish), slot)
             }
         };
-        WatchCall::new(call, path, OneshotWatch { slot, chroot: self.chroot.clone(), sweep })
+        WatchCall::new(call.at(path), path, OneshotWatch { slot, chroot: self.chroot.clone(), sweep })
     }
 
     /// Whether the server has a watch of these kinds on a path for this client's session: it sets and removes them by
