@@ -18,7 +18,7 @@ fn exists(file: &str, test: &str) -> bool {
 /// The cells of a row; `None` for a header, a rule, and for what is no row.
 fn cells(line: &str) -> Option<Vec<&str>> {
     let cells: Vec<&str> = line.strip_prefix('|')?.strip_suffix('|')?.split(" | ").map(str::trim).collect();
-    let is_head = cells.first().is_some_and(|first| first.starts_with("theirs") || first.starts_with("---"));
+    let is_head = cells.first().is_some_and(|first| *first == "theirs" || first.starts_with("---"));
     (!is_head).then_some(cells)
 }
 
