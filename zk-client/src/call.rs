@@ -9,6 +9,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::sync::oneshot;
 use zk_proto::{
@@ -23,6 +24,8 @@ use zk_proto::{
 pub(crate) enum Outcomes {
     /// The server answered.
     Reply { zxid: Zxid, result: Result<Bytes, ReplyFailure> },
+    /// The caller's time is over.
+    TimedOut { after: Duration, outcome: Outcome },
     /// The answer will never come.
     Interrupted { by: Interruption, outcome: Outcome },
 }
@@ -105,6 +108,7 @@ impl<R> Future for Call<R> {
             Ok(Outcomes::Reply { zxid, result }) => {
                 (self.finish)(&Reply { op: self.op, zxid, path: self.path.as_deref(), chroot: &self.chroot, result })
             }
+            Ok(Outcomes::TimedOut { after, outcome }) => Err(Error::TimedOut { op: self.op, after, outcome }),
             Ok(Outcomes::Interrupted { by, outcome }) => Err(Error::Interrupted { op: self.op, by, outcome }),
             // The driver went without a word: its runtime was shut down.
             Err(_) => Err(gone),

@@ -214,7 +214,7 @@ impl Client {
         let (call, slot) = match encoded {
             Ok((request, server)) => {
                 let slot = Arc::new(Slot::new(sweep.next_id(), server, kind));
-                let (answer, receiver) = oneshot::channel();
+                let (answer, receiver) = self.caller();
                 let command = Command::Watch(WatchCommand::Read { request, slot: slot.clone(), answer });
                 (self.send(O::CODE, command, receiver, finish), slot)
             }
@@ -278,7 +278,7 @@ impl Client {
         let finish = |reply: &Reply<'_>| reply.decode::<Empty>().map(drop);
         match self.server_path(path, false) {
             Ok(server) => {
-                let (answer, receiver) = oneshot::channel();
+                let (answer, receiver) = self.caller();
                 let command = Command::Watch(WatchCommand::Remove { path: server.into(), kinds, answer });
                 self.send(OpCode::REMOVE_WATCHES, command, receiver, finish)
             }
