@@ -60,6 +60,8 @@ pub enum Error {
     ReplyTooLarge {
         /// The operation.
         op: OpCode,
+        /// What was read; `None` for a batch of reads.
+        path: Option<String>,
         /// How large, and how large it may be.
         size: TooLarge,
     },
@@ -174,7 +176,12 @@ impl fmt::Display for Error {
             Self::Interrupted { op, by, outcome } => write!(f, "{}: {by}; {outcome}", name(op)),
             Self::TimedOut { op, after, outcome } => write!(f, "{}: no answer within {after:?}; {outcome}", name(op)),
             Self::Unreachable(unreachable) => unreachable.fmt(f),
-            Self::ReplyTooLarge { op, size } => write!(f, "{}: the reply is too large: {size}", name(op)),
+            Self::ReplyTooLarge { op, path: Some(path), size } => {
+                write!(f, "{} {path}: the reply is too large: {size}", name(op))
+            }
+            Self::ReplyTooLarge { op, path: None, size } => {
+                write!(f, "{}: the reply is too large: {size}", name(op))
+            }
             Self::Protocol { op, error } => write!(f, "{}: the reply cannot be read: {error}", name(op)),
         }
     }

@@ -12,6 +12,8 @@ mod copies;
 mod deadlines;
 #[path = "client/given_up.rs"]
 mod given_up;
+#[path = "client/greetings.rs"]
+mod greetings;
 #[path = "client/herd.rs"]
 mod herd;
 #[path = "client/hosts.rs"]

@@ -250,7 +250,7 @@ impl Client {
             }
             Err(error) => Call::failed(O::CODE, self.chroot.clone(), error.into(), finish),
         };
-        WatchCall::new(call, path, OneshotWatch { slot, chroot: self.chroot.clone(), sweep })
+        WatchCall::new(call.at(path), path, OneshotWatch { slot, chroot: self.chroot.clone(), sweep })
     }
 
     /// Whether the server has a watch of these kinds on a path for this client's session: it sets and removes them by
