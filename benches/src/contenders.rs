@@ -33,7 +33,7 @@ impl Contender {
     fn ours(runtime: Runtime) -> Result<Self, Failure> {
         let name = match runtime {
             Runtime::CurrentThread => "ours",
-            Runtime::MultiThread => "ours, multi-thread",
+            Runtime::MultiThread => "ours (multi-thread)",
         };
         Self::own(name, &["peer-watcher", "--runtime", &name_of(&runtime)])
     }
