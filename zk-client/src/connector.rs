@@ -172,7 +172,6 @@ impl Connector {
 
     fn start(self) -> (Client, watch::Receiver<Progress>) {
         let (hosts, chroot) = self.servers.into_parts();
-        let chroot = Arc::new(chroot);
         let (commands_in, commands) = mpsc::channel(QUEUE_LEN_MAX);
         let (state_in, state) = watch::channel(SessionState::Connecting { expired: None });
         let nothing = Progress { rounds: 0, unreachable: Unreachable { attempts: Vec::new() } };
@@ -182,7 +181,6 @@ impl Connector {
             commands: commands_in,
             queue_len_max: QUEUE_LEN_MAX,
             request_len_max: self.settings.request_len_max,
-            chroot: chroot.clone(),
             state,
             progress: progress.clone(),
             credentials,
@@ -193,12 +191,11 @@ impl Connector {
             commands,
             sweep: shared.sweep.clone(),
             closing: shared.closing.clone(),
-            chroot,
             state: state_in,
             progress: progress_in,
             credentials: credentials_in,
         };
-        let client = Client::new(shared);
+        let client = Client::new(shared, chroot);
         for (scheme, auth) in &self.auth {
             drop(client.add_auth(scheme, auth));
         }

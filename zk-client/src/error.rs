@@ -29,6 +29,10 @@ pub enum Error {
         index: usize,
         /// The server's reason.
         code: ErrorCode,
+        /// What the server says of every operation, in order: [`OK`](ErrorCode::OK) of those before it, which would
+        /// have been done, and [`RUNTIME_INCONSISTENCY`](ErrorCode::RUNTIME_INCONSISTENCY) of those behind it, which
+        /// were not looked at.
+        codes: Vec<ErrorCode>,
     },
     /// The answer never came.
     Interrupted {
@@ -78,11 +82,26 @@ pub enum UsageError {
     Ttl(TtlOutOfRange),
     /// An ACL without entries; no server accepts it.
     EmptyAcl,
-    /// This client watches the path in the other mode already. Servers before 3.9 keep one mode a path and
-    /// connection and drop the other without a word, so a second one is not asked for.
-    WatchConflict {
-        /// The path, as the server knows it.
+    /// A subtree that is not deleted as a whole: the client's root, or ZooKeeper's own `/zookeeper`.
+    Reserved {
+        /// The path.
         path: String,
+    },
+    /// This client watches the path in another way already: in the other persistent mode, or with one-shot watches while
+    /// a persistent one is asked for, or the reverse. Servers before 3.9 keep one of them a path and connection and drop
+    /// the others without a word (ZOOKEEPER-4466), so a second one is not asked for. One-shot watches of different kinds
+    /// get along everywhere.
+    WatchConflict {
+        /// The path.
+        path: String,
+    },
+    /// On a server before 3.6: a recursive watch there is made of one-shot ones, and the subtree has more znodes than that
+    /// is good for.
+    TooManyZnodes {
+        /// The path.
+        path: String,
+        /// How many znodes are followed.
+        limit: usize,
     },
     /// Too many operations wait already.
     QueueFull {
@@ -137,7 +156,7 @@ impl fmt::Display for Error {
         match self {
             Self::Usage(error) => error.fmt(f),
             Self::Refused { op, code } => write!(f, "{}: {code}", name(op)),
-            Self::Aborted { index, code } => write!(f, "transaction: operation {index} was refused: {code}"),
+            Self::Aborted { index, code, .. } => write!(f, "transaction: operation {index} was refused: {code}"),
             Self::Interrupted { op, by, outcome } => write!(f, "{}: {by}; {outcome}", name(op)),
             Self::Unreachable(unreachable) => unreachable.fmt(f),
             Self::ReplyTooLarge { op, size } => write!(f, "{}: the reply is too large: {size}", name(op)),
@@ -156,8 +175,14 @@ impl fmt::Display for UsageError {
             Self::RequestTooLarge(size) => write!(f, "the request is too large for a server: {size}"),
             Self::Ttl(error) => write!(f, "{error}"),
             Self::EmptyAcl => f.write_str("an ACL needs at least one entry"),
+            Self::Reserved { path } => {
+                write!(f, "{path} is not deleted with everything below it; name the znodes below it")
+            }
             Self::WatchConflict { path } => {
-                write!(f, "{path} is watched in the other mode already; use another client for a second mode")
+                write!(f, "{path} is watched in another way already; use another client for a second one")
+            }
+            Self::TooManyZnodes { path, limit } => {
+                write!(f, "{path} has more than {limit} znodes, too many to watch on a server before 3.6; watch less")
             }
             Self::QueueFull { limit } => write!(f, "{limit} operations wait already; wait for some of them"),
         }

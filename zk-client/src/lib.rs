@@ -18,6 +18,9 @@
 //! # }
 //! ```
 //!
+//! The [`guide`] shows an example a use; [`coming_from`] maps the names of the Java client, Curator, kazoo and
+//! zookeeper-client.
+//!
 //! # Behaviour
 //!
 //! A [`Client`] is a cheap handle; clone it freely. One task per session, the driver, owns the socket and
@@ -49,28 +52,40 @@
 //! [`WatchItem::Gap`] when it may begin to miss events, [`WatchItem::Resumed`] when it is whole again.
 //! `zk-config` builds an exact copy of a subtree on top of that.
 
+#[doc = include_str!("coming_from.md")]
+pub mod coming_from {}
+#[doc = include_str!("guide.md")]
+pub mod guide {}
+
 mod call;
 mod client;
 mod connect_string;
 mod connector;
 mod dial;
 mod driver;
+mod ensemble;
 mod error;
 mod inline;
+mod oneshot;
 mod state;
+mod sweep;
 mod transaction;
+mod walk;
 mod watch;
 
 pub use call::Call;
-pub use client::Client;
+pub use client::{Client, Parents, WatchInfo};
 pub use connect_string::{ConnectString, ConnectStringError, HostPort};
 pub use connector::Connector;
 pub use dial::{Dial, Dialed, TcpDial, Transport};
+pub use ensemble::{EnsembleConfig, Member, MemberAddress, Reconfig, Role};
 pub use error::{Attempt, Error, Unreachable, UsageError};
 pub use inline::{Answer, Inline, InlineState, Input, Refusal, Requests, Token};
+pub use oneshot::{OneshotWatch, WatchCall, WatchLost};
 pub use state::SessionState;
 pub use transaction::{Read, ReadResult, Transaction, TransactionResult};
-pub use watch::{GapReason, WatchItem, WatchStream};
+pub use walk::{Walk, Walked};
+pub use watch::{GapReason, Notification, WatchItem, WatchStream};
 
 pub use zk_proto::{
     Bytes, CreateMode, DecodeError, ErrorCode, OpCode, SessionId, Zxid,
@@ -80,6 +95,6 @@ pub use zk_proto::{
     path,
     path::PathError,
     records::{Acl, AuthId, CREATOR_ALL_ACL, ClientInfo, OPEN_ACL_UNSAFE, Permissions, READ_ACL_UNSAFE, Stat},
-    session::{Credentials, End, Interruption, Loss, Outcome},
-    watch::{EventType, KeeperState, WatchMode, WatchedEvent},
+    session::{Credentials, End, Interruption, Loss, Outcome, WatchKind},
+    watch::{EventType, KeeperState, WatchMode, WatchedEvent, WatcherType},
 };

@@ -4,6 +4,10 @@
 mod chroot;
 #[path = "client/closing.rs"]
 mod closing;
+#[path = "client/copies.rs"]
+mod copies;
+#[path = "client/given_up.rs"]
+mod given_up;
 #[path = "client/herd.rs"]
 mod herd;
 #[path = "client/hosts.rs"]
@@ -12,11 +16,23 @@ mod hosts;
 mod identity;
 #[path = "client/inline.rs"]
 mod inline;
+#[path = "client/kinds.rs"]
+mod kinds;
 #[path = "client/lagging.rs"]
 mod lagging;
 #[path = "client/operations.rs"]
 mod operations;
 #[path = "client/order.rs"]
 mod order;
+#[path = "client/privileges.rs"]
+mod privileges;
+#[path = "client/refusals.rs"]
+mod refusals;
 #[path = "client/sessions.rs"]
 mod sessions;
+#[path = "client/subtrees.rs"]
+mod subtrees;
+#[path = "client/transactions.rs"]
+mod transactions;
+#[path = "client/updates.rs"]
+mod updates;
