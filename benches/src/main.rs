@@ -36,9 +36,6 @@ use error::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if cfg!(debug_assertions) && std::env::args().len() > 1 {
-        report::tell("this is a debug build: its figures say nothing; cargo build --release -p zk-bench");
-    }
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

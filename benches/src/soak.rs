@@ -84,7 +84,7 @@ pub(crate) fn run(args: &SoakArgs) -> Result<(), Failure> {
     let seconds = Duration::from_secs_f64(args.minutes * 60.0).as_secs();
     let plan = Plan { rate: args.rate, keys: args.keys, writes: seconds * u64::from(args.rate) };
     let writer = Writer::start(&server.writer, &root, plan, follower.clone())?;
-    let mut faults = Faults::new(args, timeout, server.can_restart(), writer.start_ns());
+    let mut faults = Faults::new(args, timeout, server.can_restart(), [writer.start_ns(), writer.end_ns()]);
     let mut verdict = Verdict::default();
     watch(&mut server, &lab, &subject, &follower, &writer, &mut faults, &mut lines, &mut verdict)?;
     faults.end(&lab)?;
