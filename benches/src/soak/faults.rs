@@ -116,8 +116,7 @@ impl Faults {
             }
         }
         // One that lasts longer than planned delays the next.
-        let is_free = self.current.as_ref().is_none_or(|current| current.ended && current.is_over());
-        if now >= self.next_ns && now < self.last_ns && is_free {
+        if now >= self.next_ns && now < self.last_ns && self.is_calm() {
             self.close();
             let next = self.begun.checked_rem(self.kinds.len());
             if let Some(kind) = next.and_then(|next| self.kinds.get(next).copied()) {
@@ -128,6 +127,11 @@ impl Faults {
             self.next_ns = (self.next_ns + self.every_ns).max(busy_ns + self.every_ns / 2);
         }
         Ok(())
+    }
+
+    /// Nothing is broken, and the mirror has recovered from what was.
+    pub(super) fn is_calm(&self) -> bool {
+        self.current.as_ref().is_none_or(|current| current.ended && current.is_over())
     }
 
     fn begin(&self, server: &mut Server, lab: &Lab, kind: FaultKind) -> Result<Current, Failure> {
