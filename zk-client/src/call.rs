@@ -2,7 +2,7 @@
 //!
 //! The reply is decoded here, in the caller's task, not in the driver's.
 
-use crate::error::Error;
+use crate::error::{Error, UsageError};
 use std::{
     fmt,
     future::Future,
@@ -23,6 +23,8 @@ use zk_proto::{
 pub(crate) enum Outcomes {
     /// The server answered.
     Reply { zxid: Zxid, result: Result<Bytes, ReplyFailure> },
+    /// It was not sent, for a reason that only the driver could know.
+    Usage(UsageError),
     /// The answer will never come.
     Interrupted { by: Interruption, outcome: Outcome },
 }
@@ -95,6 +97,7 @@ impl<R> Future for Call<R> {
                 (self.finish)(&Reply { op: self.op, zxid, chroot: &self.chroot, result })
             }
             Ok(Outcomes::Interrupted { by, outcome }) => Err(Error::Interrupted { op: self.op, by, outcome }),
+            Ok(Outcomes::Usage(error)) => Err(error.into()),
             // The driver went without a word: its runtime was shut down.
             Err(_) => Err(gone),
         })

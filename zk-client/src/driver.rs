@@ -31,11 +31,13 @@ use zk_proto::{Session, SessionId, frame::TooLarge, path::Chroot, session::Crede
 mod dispatch;
 pub(crate) mod fanout;
 mod hosts;
+mod identity;
 mod link;
 pub(crate) mod ticket;
 
 use fanout::{Fanout, Subscriber};
 use hosts::{Attempted, Hosts};
+use identity::Identity;
 use link::{Link, READ_BYTES};
 use ticket::{Command, ConsumerId, Ticket};
 
@@ -94,6 +96,9 @@ pub(crate) struct Driver {
     /// Where the transport leads, while there is one.
     peer: Option<(String, SocketAddr)>,
     connection: Option<Connection>,
+    identity: Identity,
+    /// Why the transport failed, where it said so.
+    transport_error: Option<String>,
     /// The session that expired, until another one stands.
     replaced: Option<SessionId>,
     inbox: BytesMut,
@@ -139,6 +144,8 @@ impl Driver {
             link: Link::Down(None),
             peer: None,
             connection: None,
+            identity: Identity::default(),
+            transport_error: None,
             replaced: None,
             inbox: BytesMut::with_capacity(READ_BYTES),
             outbox: BytesMut::new(),
@@ -209,6 +216,7 @@ impl Driver {
             Turn::Wrote(Ok(written)) => self.outbox.advance(written),
             Turn::Read(Err(error)) | Turn::Wrote(Err(error)) => {
                 tracing::debug!(%error, "transport failed");
+                self.transport_error = Some(error.to_string());
                 self.session.handle_closed();
             }
             Turn::Attempted(attempted) => self.attempted(attempted),
@@ -233,6 +241,10 @@ impl Driver {
         let server = attempted.server;
         match attempted.result {
             Ok((addr, transport)) => {
+                if let Some(error) = self.overheard(addr) {
+                    self.link = Link::Down(None);
+                    return self.attempt_failed(server, error.to_string());
+                }
                 self.inbox.clear();
                 self.outbox.clear();
                 self.link = Link::Up(transport);
@@ -278,7 +290,7 @@ impl Driver {
             match command {
                 Command::Submit(request, answer) => self.session.submit(now, request, None, Ticket::Call(answer)),
                 Command::AddAuth { scheme, auth, answer } => {
-                    self.session.add_auth(now, &scheme, &auth, Ticket::Call(answer));
+                    self.add_auth(&scheme, &auth, answer);
                 }
                 // Nobody waits for it any more.
                 Command::Watch { queue, .. } if queue.is_dropped() => {}

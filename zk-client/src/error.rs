@@ -1,7 +1,7 @@
 //! Errors by who must act.
 
 use crate::connect_string::ConnectStringError;
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 use zk_proto::{
     DecodeError, ErrorCode, OpCode,
     create::TtlOutOfRange,
@@ -84,6 +84,16 @@ pub enum UsageError {
         /// The path, as the server knows it.
         path: String,
     },
+    /// Credentials would travel unencrypted to another machine.
+    PlaintextAuth {
+        /// The scheme, or the SASL mechanism.
+        scheme: String,
+        /// Where to.
+        server: SocketAddr,
+    },
+    /// A certificate, a key or the processor does not serve for TLS.
+    #[cfg(feature = "tls")]
+    Tls(crate::tls::TlsError),
     /// Too many operations wait already.
     QueueFull {
         /// How many may wait.
@@ -159,6 +169,13 @@ impl fmt::Display for UsageError {
             Self::WatchConflict { path } => {
                 write!(f, "{path} is watched in the other mode already; use another client for a second mode")
             }
+            Self::PlaintextAuth { scheme, server } => write!(
+                f,
+                "{scheme} credentials would travel unencrypted to {server}; use Connector::tls, or say \
+                 Connector::allow_plaintext_auth on a network that you trust"
+            ),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
             Self::QueueFull { limit } => write!(f, "{limit} operations wait already; wait for some of them"),
         }
     }

@@ -49,6 +49,7 @@
 //! [`WatchItem::Gap`] when it may begin to miss events, [`WatchItem::Resumed`] when it is whole again.
 //! `zk-config` builds an exact copy of a subtree on top of that.
 
+pub mod acl;
 mod call;
 mod client;
 mod connect_string;
@@ -57,7 +58,11 @@ mod dial;
 mod driver;
 mod error;
 mod inline;
+mod sasl;
+mod secret;
 mod state;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transaction;
 mod watch;
 
@@ -68,6 +73,8 @@ pub use connector::Connector;
 pub use dial::{Dial, Dialed, TcpDial, Transport};
 pub use error::{Attempt, Error, Unreachable, UsageError};
 pub use inline::{Answer, Inline, InlineState, Input, Refusal, Requests, Token};
+pub use sasl::{DigestMd5, SaslExchange, SaslMechanism, SaslStep};
+pub use secret::Secret;
 pub use state::SessionState;
 pub use transaction::{Read, ReadResult, Transaction, TransactionResult};
 pub use watch::{GapReason, WatchItem, WatchStream};
@@ -80,6 +87,6 @@ pub use zk_proto::{
     path,
     path::PathError,
     records::{Acl, AuthId, CREATOR_ALL_ACL, ClientInfo, OPEN_ACL_UNSAFE, Permissions, READ_ACL_UNSAFE, Stat},
-    session::{Credentials, End, Interruption, Loss, Outcome},
+    session::{Credentials, End, Interruption, Loss, Outcome, SaslFailure},
     watch::{EventType, KeeperState, WatchMode, WatchedEvent},
 };

@@ -1,5 +1,7 @@
 //! The client against the in-process server.
 
+#[path = "client/bad_certificates.rs"]
+mod bad_certificates;
 #[path = "client/chroot.rs"]
 mod chroot;
 #[path = "client/closing.rs"]
@@ -18,5 +20,13 @@ mod lagging;
 mod operations;
 #[path = "client/order.rs"]
 mod order;
+#[path = "client/plaintext.rs"]
+mod plaintext;
+#[path = "client/sasl.rs"]
+mod sasl;
+#[path = "client/secrets.rs"]
+mod secrets;
 #[path = "client/sessions.rs"]
 mod sessions;
+#[path = "client/tls.rs"]
+mod tls;

@@ -4,6 +4,7 @@ use crate::{
     call::Outcomes,
     error::Error,
     inline::{Inline, Token},
+    secret::Secret,
     watch::Queue,
 };
 use std::{fmt, sync::Arc};
@@ -40,7 +41,7 @@ pub(crate) enum Command {
     /// Sends a request.
     Submit(EncodedRequest, oneshot::Sender<Outcomes>),
     /// Adds an identity to this and all later connections.
-    AddAuth { scheme: String, auth: Vec<u8>, answer: oneshot::Sender<Outcomes> },
+    AddAuth { scheme: String, auth: Secret, answer: oneshot::Sender<Outcomes> },
     /// Feeds a queue with the events of a watch.
     Watch { path: Box<str>, mode: WatchMode, queue: Arc<Queue>, ready: oneshot::Sender<Result<(), Error>> },
     /// Takes a consumer in.
