@@ -4,7 +4,7 @@ use criterion::{Bencher, Criterion, Throughput};
 use std::{hint::black_box, thread, time::Duration, time::Instant};
 use tokio::runtime::{Builder, Runtime};
 use zk_client::Client;
-use zk_config::Mirror;
+use zk_config::{Mirror, Reader};
 use zk_testkit::server::{Edit, TestServer};
 
 const KEYS: usize = 1000;
@@ -30,13 +30,19 @@ fn read(mirror: &Mirror, paths: &[String], count: u64) {
     }
 }
 
-/// The wall time in which each of the readers reads `count` times.
-fn readers(bencher: &mut Bencher<'_>, mirror: &Mirror, paths: &[String]) {
+fn read_own(mut reader: Reader, paths: &[String], count: u64) {
+    for path in paths.iter().cycle().zip(0..count).map(|(path, _)| path) {
+        black_box(reader.snapshot().get(black_box(path)).map(|node| node.data.len()));
+    }
+}
+
+/// The wall time in which each of so many threads reads `count` times.
+fn threads(bencher: &mut Bencher<'_>, readers: u32, read: impl Fn(u64) + Sync) {
     bencher.iter_custom(|count| {
         let begin = Instant::now();
         thread::scope(|scope| {
-            for _ in 0..READERS {
-                scope.spawn(|| read(mirror, paths, count));
+            for _ in 0..readers {
+                scope.spawn(|| read(count));
             }
         });
         begin.elapsed()
@@ -56,15 +62,15 @@ fn run(runtime: &Runtime) -> Outcome<()> {
     group.bench_function("lookup", |bencher| {
         bencher.iter(|| snapshot.get(next.next().map_or("/bench", |path| black_box(path))).map(|node| node.data.len()));
     });
-    group.bench_function("load and lookup, one reader", |bencher| {
-        bencher.iter_custom(|count| {
-            let begin = Instant::now();
-            read(&mirror, &paths, count);
-            begin.elapsed()
+    for readers in [1, READERS] {
+        group.throughput(Throughput::Elements(readers.into()));
+        group.bench_function(format!("load and lookup, {readers} threads"), |bencher| {
+            threads(bencher, readers, |count| read(&mirror, &paths, count));
         });
-    });
-    group.throughput(Throughput::Elements(READERS.into()));
-    group.bench_function("load and lookup, four readers", |bencher| readers(bencher, &mirror, &paths));
+        group.bench_function(format!("the same by a Reader each, {readers} threads"), |bencher| {
+            threads(bencher, readers, |count| read_own(mirror.reader(), &paths, count));
+        });
+    }
     group.finish();
     criterion.final_summary();
     Ok(())

@@ -8,7 +8,7 @@ use crate::{
     inline::Inline,
     secret::Secret,
     state::SessionState,
-    watch::{Queue, Sweep, WatchStream},
+    sweep::Sweep,
 };
 use std::{
     borrow::Cow,
@@ -17,13 +17,16 @@ use std::{
 };
 use tokio::sync::{mpsc, mpsc::error::TrySendError, oneshot, watch};
 use zk_proto::{
-    Op, OpCode, SessionId, WatchMode,
+    Op, OpCode, SessionId,
     path::{self, Chroot},
     session::{Credentials, EncodedRequest, Outcome},
 };
 
 mod read;
+mod watching;
 mod write;
+
+pub use watching::WatchInfo;
 
 /// A handle to a session; clones share it. The session is closed when the last handle is dropped.
 ///
@@ -31,13 +34,14 @@ mod write;
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    /// This handle's root; handles of one session may have different ones.
+    chroot: Arc<Chroot>,
 }
 
 pub(crate) struct Shared {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) queue_len_max: usize,
     pub(crate) request_len_max: usize,
-    pub(crate) chroot: Arc<Chroot>,
     pub(crate) state: watch::Receiver<SessionState>,
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) credentials: watch::Receiver<Option<Credentials>>,
@@ -46,8 +50,8 @@ pub(crate) struct Shared {
 }
 
 impl Client {
-    pub(crate) fn new(shared: Shared) -> Self {
-        Self { shared: Arc::new(shared) }
+    pub(crate) fn new(shared: Shared, chroot: Chroot) -> Self {
+        Self { shared: Arc::new(shared), chroot: Arc::new(chroot) }
     }
 
     /// Connects with default settings; see [`Connector`] for others.
@@ -86,10 +90,38 @@ impl Client {
         self.shared.progress.borrow().unreachable.clone()
     }
 
-    /// The part of the server's tree that is this client's root.
+    /// The part of the server's tree that is this handle's root.
     #[must_use]
     pub fn chroot(&self) -> &str {
-        self.shared.chroot.as_str()
+        self.chroot.as_str()
+    }
+
+    /// Another handle of the same session whose root is a path below this one's: its paths, results, watched events and
+    /// errors are relative to that, and so are those of [inline consumers](Self::attach) that it attaches. Costs no
+    /// connection, and streams of both handles share one watch at the server where they watch the same znode. The path
+    /// need not exist; operations are refused with `NO_NODE` until it does.
+    ///
+    /// # Errors
+    /// [`UsageError::Path`] when it is not a path.
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+    /// # server.create("/app", b"").unwrap();
+    /// # server.create("/app/limits", b"100").unwrap();
+    /// let app = client.chrooted("/app")?;
+    /// assert_eq!(&app.get_data("/limits").await?.0[..], b"100");
+    /// let limits = app.chrooted("/limits")?;
+    /// assert_eq!((limits.chroot(), limits.session_id()), ("/app/limits", client.session_id()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn chrooted(&self, path: &str) -> Result<Self, Error> {
+        let server = self.server_path(path, false)?;
+        let chroot = Chroot::new(&server).map_err(|error| UsageError::Path { path: path.to_owned(), error })?;
+        Ok(Self { shared: self.shared.clone(), chroot: Arc::new(chroot) })
     }
 
     /// Ends the session at the server, behind everything called before, and waits for that; at most two
@@ -122,55 +154,13 @@ impl Client {
         self.send(OpCode::AUTH, command, receiver, |reply| reply.decode::<zk_proto::records::Empty>().map(drop))
     }
 
-    /// Watches a path for as long as the stream lives: over reconnects, and over new sessions. The path
-    /// need not exist. Servers before 3.6 answer [`UNIMPLEMENTED`](crate::ErrorCode::UNIMPLEMENTED).
-    ///
-    /// All streams of a path and mode share one watch at the server; it is removed with the last of them. A client
-    /// watches a path in one mode only, for the sake of servers before 3.9; use another client for a second one.
-    ///
-    /// # Ordering
-    /// Changes committed after this returns come as events.
-    /// # Cancel safety
-    /// Dropping the future removes the watch again.
-    /// # Errors
-    /// [`Error::Refused`] when the server refuses; [`Error::Interrupted`] when the session ended.
-    /// # Examples
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let server = zk_testkit::server::TestServer::start().await?;
-    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
-    /// use zk_client::{CreateMode, EventType, OPEN_ACL_UNSAFE, WatchItem, WatchMode};
-    ///
-    /// let mut changes = client.watch("/app", WatchMode::PERSISTENT_RECURSIVE).await?;
-    /// client.create("/app", b"", CreateMode::Persistent, OPEN_ACL_UNSAFE).await?;
-    /// match changes.next().await {
-    ///     Some(WatchItem::Event(event)) => assert_eq!((event.event_type, &*event.path), (EventType::NODE_CREATED, "/app")),
-    ///     // The connection was lost, or stands again: what came in between is not replayed.
-    ///     Some(item) => println!("{item:?}"),
-    ///     None => println!("the session ended"),
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn watch(&self, path: &str, mode: WatchMode) -> Result<WatchStream, Error> {
-        let path = self.server_path(path, false)?.into();
-        let queue = Arc::new(Queue::default());
-        let stream = WatchStream { queue: queue.clone(), sweep: self.shared.sweep.clone() };
-        let (ready, receiver) = oneshot::channel();
-        self.try_send(OpCode::ADD_WATCH, Command::Watch { path, mode, queue, ready })?;
-        let gone = |_| self.closed(OpCode::ADD_WATCH, Outcome::Unknown);
-        receiver.await.map_err(gone)??;
-        Ok(stream)
-    }
-
     /// Runs a consumer inside the driver's task; see [`Inline`]. It lives as long as the session, or until
-    /// it is done.
+    /// it is done. Its paths are relative to this handle's [`chroot`](Self::chroot).
     ///
     /// # Errors
     /// [`Error::Interrupted`] when the session is over, [`UsageError::QueueFull`] when too much waits.
     pub fn attach(&self, consumer: impl Inline) -> Result<(), Error> {
-        self.try_send(OpCode::ADD_WATCH, Command::Attach(Box::new(consumer)))
+        self.try_send(OpCode::ADD_WATCH, Command::Attach(Box::new(consumer), self.chroot.clone()))
     }
 
     /// Asks inline consumers whether they [are done](Inline::is_done), and lets them [flush](Inline::flush): for a
@@ -183,7 +173,7 @@ impl Client {
     fn server_path<'a>(&self, path: &'a str, sequential: bool) -> Result<Cow<'a, str>, UsageError> {
         let checked = if sequential { path::validate_sequential(path) } else { path::validate(path) };
         checked.map_err(|error| UsageError::Path { path: path.to_owned(), error })?;
-        Ok(self.shared.chroot.to_server(path))
+        Ok(self.chroot.to_server(path))
     }
 
     /// Encodes and queues a request; from here on its place in the order is fixed.
@@ -200,12 +190,12 @@ impl Client {
                 let (answer, receiver) = oneshot::channel();
                 self.send(op, Command::Submit(encoded, answer), receiver, finish)
             }
-            Err(error) => Call::failed(op, self.shared.chroot.clone(), error.into(), finish),
+            Err(error) => Call::failed(op, self.chroot.clone(), error.into(), finish),
         }
     }
 
     fn send<R>(&self, op: OpCode, command: Command, answer: oneshot::Receiver<Outcomes>, finish: Finish<R>) -> Call<R> {
-        let chroot = self.shared.chroot.clone();
+        let chroot = self.chroot.clone();
         match self.try_send(op, command) {
             Ok(()) => Call::waiting(op, chroot, answer, finish),
             Err(error) => Call::failed(op, chroot, error, finish),

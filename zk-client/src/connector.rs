@@ -225,7 +225,6 @@ impl Connector {
 
     fn start(self) -> (Client, watch::Receiver<Progress>) {
         let (hosts, chroot) = self.servers.into_parts();
-        let chroot = Arc::new(chroot);
         let (commands_in, commands) = mpsc::channel(QUEUE_LEN_MAX);
         let (state_in, state) = watch::channel(SessionState::Connecting { expired: None });
         let nothing = Progress { rounds: 0, unreachable: Unreachable { attempts: Vec::new() } };
@@ -235,7 +234,6 @@ impl Connector {
             commands: commands_in,
             queue_len_max: QUEUE_LEN_MAX,
             request_len_max: self.settings.request_len_max,
-            chroot: chroot.clone(),
             state,
             progress: progress.clone(),
             credentials,
@@ -246,12 +244,11 @@ impl Connector {
             commands,
             sweep: shared.sweep.clone(),
             closing: shared.closing.clone(),
-            chroot,
             state: state_in,
             progress: progress_in,
             credentials: credentials_in,
         };
-        let client = Client::new(shared);
+        let client = Client::new(shared, chroot);
         let settings = self.settings;
         #[cfg(feature = "tls")]
         let settings = match self.tls {

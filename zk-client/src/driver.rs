@@ -9,17 +9,14 @@ use crate::{
     error::Unreachable,
     inline::{Inline, InlineState, Input, Requests},
     state::SessionState,
-    watch::Sweep,
+    sweep::Sweep,
 };
 use bytes::{Buf, BytesMut};
 use std::{
     io,
     net::SocketAddr,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::{
@@ -34,8 +31,9 @@ mod hosts;
 mod identity;
 mod link;
 pub(crate) mod ticket;
+mod watching;
 
-use fanout::{Fanout, Subscriber};
+use fanout::{Fanout, Line};
 use hosts::{Attempted, Hosts};
 use identity::Identity;
 use link::{Link, READ_BYTES};
@@ -76,6 +74,13 @@ enum Turn {
     Close,
 }
 
+/// A consumer in this task, and its root.
+struct Consumer {
+    id: ConsumerId,
+    chroot: Arc<Chroot>,
+    inline: Box<dyn Inline>,
+}
+
 /// Facts of the connection that stands.
 #[derive(Clone, Copy, Debug)]
 struct Connection {
@@ -104,7 +109,7 @@ pub(crate) struct Driver {
     inbox: BytesMut,
     outbox: BytesMut,
     fanout: Fanout,
-    consumers: Vec<Option<(ConsumerId, Box<dyn Inline>)>>,
+    consumers: Vec<Option<Consumer>>,
     /// Consumers there ever were.
     attached: u64,
     /// Consumers that an event is for; kept to allocate nothing.
@@ -115,7 +120,6 @@ pub(crate) struct Driver {
     sweep: Arc<Sweep>,
     closing: Arc<Closing>,
     close_by: Option<Instant>,
-    chroot: Arc<Chroot>,
     state: watch::Sender<SessionState>,
     progress: watch::Sender<Progress>,
     credentials: watch::Sender<Option<Credentials>>,
@@ -127,7 +131,6 @@ pub(crate) struct Ends {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) sweep: Arc<Sweep>,
     pub(crate) closing: Arc<Closing>,
-    pub(crate) chroot: Arc<Chroot>,
     pub(crate) state: watch::Sender<SessionState>,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) credentials: watch::Sender<Option<Credentials>>,
@@ -149,7 +152,7 @@ impl Driver {
             replaced: None,
             inbox: BytesMut::with_capacity(READ_BYTES),
             outbox: BytesMut::new(),
-            fanout: Fanout::default(),
+            fanout: Fanout::new(ends.sweep.clone()),
             consumers: Vec::new(),
             attached: 0,
             meant: Vec::new(),
@@ -159,7 +162,6 @@ impl Driver {
             sweep: ends.sweep,
             closing: ends.closing,
             close_by: None,
-            chroot: ends.chroot,
             state: ends.state,
             progress: ends.progress,
             credentials: ends.credentials,
@@ -204,7 +206,7 @@ impl Driver {
 
     fn deadline(&self) -> Option<Instant> {
         let machine = self.session.poll_timeout().map(|at| self.epoch + at);
-        let consumers = self.consumers.iter().flatten().filter_map(|(_, consumer)| consumer.poll_timeout());
+        let consumers = self.consumers.iter().flatten().filter_map(|consumer| consumer.inline.poll_timeout());
         consumers.chain(machine).chain(self.close_by).min()
     }
 
@@ -228,11 +230,7 @@ impl Driver {
                     self.session.handle_closed();
                 }
             }
-            Turn::Sweep => {
-                if self.sweep.due.swap(false, Ordering::AcqRel) {
-                    self.fanout.sweep(&mut self.session, now, None);
-                }
-            }
+            Turn::Sweep => self.sweep(),
         }
     }
 
@@ -292,24 +290,20 @@ impl Driver {
                 Command::AddAuth { scheme, auth, answer } => {
                     self.add_auth(&scheme, &auth, answer);
                 }
-                // Nobody waits for it any more.
-                Command::Watch { queue, .. } if queue.is_dropped() => {}
-                Command::Watch { path, mode, queue, ready } => {
-                    let subscriber = Subscriber::Stream { queue, ready: Some(ready) };
-                    self.fanout.subscribe(&mut self.session, now, &path, mode, subscriber);
-                }
-                Command::Attach(consumer) => self.attach(consumer),
+                Command::Attach(inline, chroot) => self.attach(inline, chroot),
+                Command::Watch(command) => self.watch_command(command),
             }
         }
         self.batch = batch;
     }
 
-    fn attach(&mut self, consumer: Box<dyn Inline>) {
+    fn attach(&mut self, inline: Box<dyn Inline>, chroot: Arc<Chroot>) {
         let id = ConsumerId(self.attached);
         self.attached += 1;
+        let consumer = Some(Consumer { id, chroot, inline });
         match self.consumers.iter_mut().find(|slot| slot.is_none()) {
-            Some(free) => *free = Some((id, consumer)),
-            None => self.consumers.push(Some((id, consumer))),
+            Some(free) => *free = consumer,
+            None => self.consumers.push(consumer),
         }
         if let Some(Connection { server, session, timeout }) = self.connection {
             let state = InlineState::Connected { server, session, timeout, new_session: true };
@@ -320,24 +314,24 @@ impl Driver {
     /// Lets one consumer act.
     fn with_consumer(&mut self, id: ConsumerId, act: impl FnOnce(&mut dyn Inline, &mut Requests<'_>)) {
         let now = self.now();
-        let is_meant = |slot: &Option<(ConsumerId, Box<dyn Inline>)>| slot.as_ref().is_some_and(|(of, _)| *of == id);
+        let is_meant = |slot: &Option<Consumer>| slot.as_ref().is_some_and(|consumer| consumer.id == id);
         let Some(at) = self.consumers.iter().position(is_meant) else { return };
-        let Some((_, mut consumer)) = self.consumers.get_mut(at).and_then(Option::take) else { return };
+        let Some(mut consumer) = self.consumers.get_mut(at).and_then(Option::take) else { return };
         let mut requests = Requests {
             turn_at: self.turn_at,
             session: &mut self.session,
             fanout: &mut self.fanout,
-            chroot: &self.chroot,
+            chroot: &consumer.chroot,
             request_len_max: self.settings.request_len_max,
             consumer: id,
             now,
             refused: &mut self.refused,
         };
-        act(&mut *consumer, &mut requests);
-        if consumer.is_done() {
-            self.fanout.sweep(&mut self.session, now, Some(id));
+        act(&mut *consumer.inline, &mut requests);
+        if consumer.inline.is_done() {
+            self.fanout.drop_consumer(&mut Line { session: &mut self.session, now }, id);
         } else if let Some(slot) = self.consumers.get_mut(at) {
-            *slot = Some((id, consumer));
+            *slot = Some(consumer);
         }
     }
 
@@ -354,14 +348,14 @@ impl Driver {
     }
 
     fn consumer_at(&self, at: usize) -> Option<ConsumerId> {
-        self.consumers.get(at)?.as_ref().map(|(id, _)| *id)
+        self.consumers.get(at)?.as_ref().map(|consumer| consumer.id)
     }
 
     /// Nobody reads the queue any more: what is left there was never sent.
     fn abandon_commands(&mut self) {
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
-            if let Command::Submit(_, answer) | Command::AddAuth { answer, .. } = command {
+            if let Some(answer) = command.into_answer() {
                 let (by, outcome) = (self.state.borrow().interruption(), zk_proto::session::Outcome::NotSent);
                 drop(answer.send(Outcomes::Interrupted { by, outcome }));
             }

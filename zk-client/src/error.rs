@@ -78,10 +78,12 @@ pub enum UsageError {
     Ttl(TtlOutOfRange),
     /// An ACL without entries; no server accepts it.
     EmptyAcl,
-    /// This client watches the path in the other mode already. Servers before 3.9 keep one mode a path and
-    /// connection and drop the other without a word, so a second one is not asked for.
+    /// This client watches the path in another way already: in the other persistent mode, or with one-shot watches while
+    /// a persistent one is asked for, or the reverse. Servers before 3.9 keep one of them a path and connection and drop
+    /// the others without a word (ZOOKEEPER-4466), so a second one is not asked for. One-shot watches of different kinds
+    /// get along everywhere.
     WatchConflict {
-        /// The path, as the server knows it.
+        /// The path.
         path: String,
     },
     /// Credentials would travel unencrypted to another machine.
@@ -94,6 +96,14 @@ pub enum UsageError {
     /// A certificate, a key or the processor does not serve for TLS.
     #[cfg(feature = "tls")]
     Tls(crate::tls::TlsError),
+    /// On a server before 3.6: a recursive watch there is made of one-shot ones, and the subtree has more znodes than that
+    /// is good for.
+    TooManyZnodes {
+        /// The path.
+        path: String,
+        /// How many znodes are followed.
+        limit: usize,
+    },
     /// Too many operations wait already.
     QueueFull {
         /// How many may wait.
@@ -167,7 +177,10 @@ impl fmt::Display for UsageError {
             Self::Ttl(error) => write!(f, "{error}"),
             Self::EmptyAcl => f.write_str("an ACL needs at least one entry"),
             Self::WatchConflict { path } => {
-                write!(f, "{path} is watched in the other mode already; use another client for a second mode")
+                write!(f, "{path} is watched in another way already; use another client for a second one")
+            }
+            Self::TooManyZnodes { path, limit } => {
+                write!(f, "{path} has more than {limit} znodes, too many to watch on a server before 3.6; watch less")
             }
             Self::PlaintextAuth { scheme, server } => write!(
                 f,

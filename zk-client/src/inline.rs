@@ -4,7 +4,7 @@
 //! `zk-config`'s mirror is one.
 
 use crate::{
-    driver::fanout::{Fanout, Subscriber},
+    driver::fanout::{Fanout, Line, Subscriber},
     driver::ticket::{ConsumerId, InlineOp, Ticket},
     transaction::{Read, ReadResult, read_results},
 };
@@ -133,7 +133,8 @@ impl Requests<'_> {
     /// Watches a path for this consumer; shared with all other watches of the same path and mode.
     pub fn watch(&mut self, token: Token, path: &str, mode: WatchMode) {
         let path = self.chroot.to_server(path);
-        self.fanout.subscribe(self.session, self.now, &path, mode, Subscriber::Inline(self.consumer, token));
+        let line = &mut Line { session: &mut *self.session, now: self.now };
+        self.fanout.subscribe(line, &path, mode, Subscriber::Inline(self.consumer, token));
     }
 
     /// Reads data and stat.

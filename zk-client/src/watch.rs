@@ -3,10 +3,12 @@
 //! Knows nothing of sockets. Invariant: a consumer that does not read costs a bounded queue and nothing
 //! else; what it missed is replaced by one [`WatchItem::Gap`].
 
+use crate::sweep::{Dropped, Sweep};
 use futures_core::Stream;
 use std::{
     collections::VecDeque,
     fmt,
+    ops::Deref,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,8 +16,8 @@ use std::{
     },
     task::{Context, Poll, Waker},
 };
-use tokio::sync::Notify;
-use zk_proto::WatchedEvent;
+use tokio::time::Instant;
+use zk_proto::{ErrorCode, WatchMode, WatchedEvent, jute::Text, path::Chroot};
 
 /// Items that a watch's queue holds before it coalesces to a gap.
 pub(crate) const WATCH_QUEUE_LEN_MAX: usize = 1024;
@@ -25,7 +27,7 @@ pub(crate) const WATCH_QUEUE_LEN_MAX: usize = 1024;
 #[non_exhaustive]
 pub enum WatchItem {
     /// A znode changed. The path is the client's, below its chroot.
-    Event(WatchedEvent),
+    Event(Notification),
     /// From here on events may be missing: read everything again, after
     /// [`Resumed`](Self::Resumed) where the reason is a lost connection.
     Gap(GapReason),
@@ -34,34 +36,84 @@ pub enum WatchItem {
         /// The session is a new one: ephemerals of the old one are gone.
         new_session: bool,
     },
+    /// [`Client::remove_watches`](crate::Client::remove_watches) removed the watch; the stream ends.
+    Removed,
+}
+
+/// A watched event, and when it came.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = zk_testkit::server::TestServer::start().await?;
+/// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+/// use zk_client::{EventType, WatchItem, WatchMode};
+///
+/// let mut watch = client.watch("/app", WatchMode::PERSISTENT).await?;
+/// # server.create("/app", b"").unwrap();
+/// if let Some(WatchItem::Event(told)) = watch.next().await {
+///     assert_eq!((told.event_type, &*told.path), (EventType::NODE_CREATED, "/app"));
+///     println!("transaction {}, seen {:?} ago", told.zxid, told.received.elapsed());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// What happened to which znode.
+    pub event: WatchedEvent,
+    /// When the client read it from the connection, before it waited for anybody.
+    pub received: Instant,
+}
+
+impl Notification {
+    /// The same without a share in the read buffer.
+    pub(crate) fn copied(&self) -> Self {
+        let event = WatchedEvent { path: Text::from(self.event.path.as_str()), ..self.event.clone() };
+        Self { event, received: self.received }
+    }
+}
+
+impl Deref for Notification {
+    type Target = WatchedEvent;
+
+    fn deref(&self) -> &WatchedEvent {
+        &self.event
+    }
 }
 
 /// Why events may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum GapReason {
     /// The connection was lost. ZooKeeper does not replay what a persistent watch missed.
     ConnectionLost,
     /// This consumer did not read in time; the watch itself stands.
     Overflow,
+    /// On a server before 3.6: more znodes than one stream follows there; the stream ends.
+    TooManyZnodes {
+        /// How many it follows.
+        limit: usize,
+    },
+    /// On a server before 3.6: it refuses to be asked any more, for example for want of permission; the stream ends.
+    Refused(ErrorCode),
 }
 
 /// Events of one watch; ends after the session's end. Dropping it removes the watch at the server, when it
 /// was the last one on its path.
 pub struct WatchStream {
     pub(crate) queue: Arc<Queue>,
+    pub(crate) chroot: Arc<Chroot>,
     pub(crate) sweep: Arc<Sweep>,
 }
 
-/// Tells the driver that streams were dropped.
-#[derive(Debug, Default)]
-pub(crate) struct Sweep {
-    pub(crate) due: AtomicBool,
-    pub(crate) notify: Notify,
-}
-
-/// The queue of one stream.
-#[derive(Debug, Default)]
+/// The queue of one stream. Paths in it are the server's: they are made the client's where they are read.
+#[derive(Debug)]
 pub(crate) struct Queue {
+    /// Its number among all listeners of the session.
+    pub(crate) id: u64,
+    pub(crate) path: Box<str>,
+    pub(crate) mode: WatchMode,
     dropped: AtomicBool,
     inner: Mutex<Inner>,
 }
@@ -74,6 +126,10 @@ struct Inner {
 }
 
 impl Queue {
+    pub(crate) fn new(id: u64, path: Box<str>, mode: WatchMode) -> Self {
+        Self { id, path, mode, dropped: AtomicBool::default(), inner: Mutex::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,7 +190,10 @@ impl Stream for WatchStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<WatchItem>> {
         let mut inner = self.queue.lock();
-        if let Some(item) = inner.items.pop_front() {
+        if let Some(mut item) = inner.items.pop_front() {
+            if let WatchItem::Event(Notification { event, .. }) = &mut item {
+                event.path = self.chroot.text_to_client(&event.path);
+            }
             return Poll::Ready(Some(item));
         }
         if inner.ended {
@@ -148,8 +207,7 @@ impl Stream for WatchStream {
 impl Drop for WatchStream {
     fn drop(&mut self) {
         self.queue.dropped.store(true, Ordering::Release);
-        self.sweep.due.store(true, Ordering::Release);
-        self.sweep.notify.notify_one();
+        self.sweep.drop_listener(Dropped::Stream(self.queue.clone()));
     }
 }
 
@@ -166,13 +224,14 @@ mod tests {
     // goal: W1
     #[test]
     fn a_stopped_consumer_costs_one_queue_and_sees_one_gap() {
-        let queue = Queue::default();
-        let event = WatchItem::Event(WatchedEvent {
+        let queue = Queue::new(0, "/a".into(), WatchMode::PERSISTENT);
+        let event = WatchedEvent {
             event_type: zk_proto::EventType::NODE_CREATED,
             state: zk_proto::watch::KeeperState::SYNC_CONNECTED,
             path: "/a".into(),
             zxid: zk_proto::Zxid(1),
-        });
+        };
+        let event = WatchItem::Event(Notification { event, received: Instant::now() });
         queue.push(WatchItem::Gap(GapReason::ConnectionLost));
         queue.push(WatchItem::Resumed { new_session: true });
         for _ in 0..1_000_000 {

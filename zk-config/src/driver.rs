@@ -101,11 +101,11 @@ impl Inline for Driven {
     }
 
     fn flush(&mut self, requests: &mut Requests<'_>) {
-        while let Some(reads) = self.machine.next_reads() {
-            match &reads {
-                Reads::One(token, Fetch { path, kind: Kind::Data }) => requests.get_data(*token, path),
-                Reads::One(token, Fetch { path, kind: Kind::Children }) => requests.get_children(*token, path),
-                Reads::Many(token, fetches) => requests.read_many(*token, fetches.iter().map(read)),
+        while let Some(Reads { token, fetches }) = self.machine.next_reads() {
+            match fetches {
+                [Fetch { path, kind: Kind::Data }] => requests.get_data(token, path),
+                [Fetch { path, kind: Kind::Children }] => requests.get_children(token, path),
+                several => requests.read_many(token, several.iter().map(read)),
             }
         }
     }

@@ -54,11 +54,13 @@ mod changes;
 mod driver;
 mod machine;
 mod mirror;
+mod reader;
 mod snapshot;
 mod status;
 
 pub use changes::{Batch, Change, Changes, GapReason, Update};
 pub use mirror::{BarrierError, Mirror};
+pub use reader::Reader;
 pub use snapshot::{Node, Snapshot};
 pub use status::{Hidden, MirrorError, Status};
 

@@ -6,7 +6,8 @@
 //!    after that comes as an event, and everything before it is found by reading.
 //! 2. On one connection an event arrives before any answer that could show its change. So an answer with
 //!    the header zxid Z that leaves nothing unread makes the copy equal to the server's subtree at Z: a cut.
-//!    Nothing is published anywhere else, so nobody sees half a transaction.
+//!    While something is unread, the copy is known up to the transaction before the first one that it belongs to
+//!    (`unpublished.rs`). Nothing is published anywhere else, so nobody sees half a transaction.
 //! 3. What is unread stays unread until an answer *on the current connection* clears it: the list of it
 //!    survives a lost connection.
 //! 4. Values are compared by `czxid` and `mzxid`, lists of children by `pzxid`; never by version.
@@ -23,12 +24,15 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use zk_client::{End, EventType, Stat, WatchedEvent, Zxid, path};
+use zk_client::{End, EventType, WatchedEvent, Zxid, path};
 
 mod answers;
+mod cuts;
+mod unpublished;
 mod wants;
 
-use wants::Wants;
+use unpublished::Unpublished;
+use wants::{ALWAYS, Wants};
 pub(crate) use wants::{Fetch, Kind, Reads};
 
 /// How long changes are held back in the hope of a cut, while the tree never comes to rest.
@@ -71,8 +75,12 @@ pub(crate) struct Machine {
     /// Deleted, says an event, but no answer has covered it yet. The zxid of an event does not count as
     /// seen, so the next server may be behind it and have the znode still.
     gone: BTreeSet<Arc<str>>,
-    /// Paths changed since the last snapshot, with what they were then.
-    touched: BTreeMap<Arc<str>, Option<Arc<Node>>>,
+    /// What was changed since the last snapshot.
+    unpublished: Unpublished,
+    /// The newest zxid of any answer: an event that comes now is of a later transaction.
+    answered: Zxid,
+    /// Everything up to this transaction may have been published as it was: no cut before it can be shown.
+    shown_early: Zxid,
     hidden_touched: bool,
     /// Since when something is unread.
     unrest_since: Option<Instant>,
@@ -91,7 +99,9 @@ impl Machine {
             hidden: BTreeMap::new(),
             wants: Wants::default(),
             gone: BTreeSet::new(),
-            touched: BTreeMap::new(),
+            unpublished: Unpublished::default(),
+            answered: Zxid(0),
+            shown_early: Zxid(0),
             hidden_touched: false,
             unrest_since: None,
             snapshot,
@@ -134,7 +144,7 @@ impl Machine {
     pub(crate) fn disconnected(&mut self) {
         self.wants.connection_lost();
         for path in std::mem::take(&mut self.gone) {
-            self.wants.want(path, Kind::Data, Zxid::NONE);
+            self.wants.want(path, Kind::Data, Zxid::NONE, ALWAYS);
         }
         self.unrest_since = None;
         if self.phase == Phase::Down {
@@ -172,34 +182,36 @@ impl Machine {
         self.status.resyncs += 1;
         self.hidden_touched |= !self.hidden.is_empty();
         for path in std::mem::take(&mut self.hidden).into_keys() {
-            self.wants.want(path, Kind::Data, Zxid::NONE);
+            self.wants.want(path, Kind::Data, Zxid::NONE, ALWAYS);
         }
         for path in self.nodes.keys() {
-            self.wants.want(path.clone(), Kind::Data, Zxid::NONE);
+            self.wants.want(path.clone(), Kind::Data, Zxid::NONE, ALWAYS);
         }
-        self.wants.want(self.root.clone(), Kind::Data, Zxid::NONE);
+        self.wants.want(self.root.clone(), Kind::Data, Zxid::NONE, ALWAYS);
         self.unrest_since = Some(now);
     }
 
     /// A watched change.
     pub(crate) fn event(&mut self, now: Instant, event: &WatchedEvent) {
         let path = self.known(&event.path);
+        let zxid = event.zxid;
+        let since = if zxid.is_some() { zxid } else { Zxid(self.answered.0.saturating_add(1)) };
         match event.event_type {
             EventType::NODE_DATA_CHANGED => {}
-            EventType::NODE_CREATED => self.want_parent(&path, event.zxid),
+            EventType::NODE_CREATED => self.want_parent(&path, zxid, since),
             EventType::NODE_DELETED => {
-                let removed = self.remove(&path);
-                self.gone.extend(removed);
-                self.want_parent(&path, event.zxid);
+                let until = zxid.is_some().then_some(zxid);
+                self.remove(&path, since, until, true);
+                self.want_parent(&path, zxid, since);
                 if path != self.root {
                     return self.restless(now);
                 }
                 // No parent to read: the answer "no such znode" is the cut.
             }
             // Made up by a newer server: find out by reading.
-            _ => self.wants.want(path.clone(), Kind::Children, event.zxid),
+            _ => self.wants.want(path.clone(), Kind::Children, zxid, since),
         }
-        self.wants.want(path, Kind::Data, event.zxid);
+        self.wants.want(path, Kind::Data, zxid, since);
         self.restless(now);
     }
 
@@ -213,134 +225,80 @@ impl Machine {
     }
 
     /// A child came or went: the parent's stat changed, and no event says so.
-    fn want_parent(&mut self, child: &str, zxid: Zxid) {
+    fn want_parent(&mut self, child: &str, zxid: Zxid, since: Zxid) {
         if child != &*self.root
             && let Some(parent) = path::parent(child)
         {
             let parent = self.known(parent);
-            self.wants.want(parent, Kind::Data, zxid);
+            self.wants.want(parent, Kind::Data, zxid, since);
         }
     }
 
-    /// Takes a znode and everything below out of the copy; nothing of it need be read any more. Answers
-    /// all paths that were known or wanted.
-    fn remove(&mut self, path: &Arc<str>) -> BTreeSet<Arc<str>> {
+    /// Nothing was ever published: whatever the copy holds then is new to readers.
+    fn is_loading(&self) -> bool {
+        self.snapshot.seq == 0
+    }
+
+    /// Takes a znode and everything below out of the copy; nothing of it need be read any more.
+    fn remove(&mut self, path: &Arc<str>, since: Zxid, until: Option<Zxid>, by_event: bool) {
         let prefix = prefix_of(path);
-        let mut removed = self.wants.drop_below(path, &prefix);
         let below = (Bound::Excluded(prefix.as_str()), Bound::Unbounded);
         let known = self.nodes.range::<_, str>(below).map(|(path, _)| path.clone());
-        removed.extend(known.take_while(|path| path.starts_with(&prefix)));
-        removed.insert(path.clone());
-        for path in &removed {
-            self.forget(path);
+        let below: Vec<_> = known.take_while(|path| path.starts_with(&prefix)).collect();
+        for path in below.iter().chain([path]) {
+            self.forget(path, since, until);
         }
-        let hidden = self.hidden.len();
-        self.hidden.retain(|hidden, _| !removed.contains(hidden) && !hidden.starts_with(&prefix));
-        self.hidden_touched |= hidden != self.hidden.len();
-        removed
-    }
-
-    fn forget(&mut self, path: &Arc<str>) {
-        if let Some(old) = self.nodes.remove(&**path) {
-            self.touched.entry(path.clone()).or_insert(Some(old));
+        if by_event {
+            self.gone.extend(below);
+            self.gone.insert(path.clone());
+        }
+        if !self.hidden.is_empty() {
+            let hidden = self.hidden.len();
+            self.hidden.retain(|hidden, _| hidden != path && !hidden.starts_with(&prefix));
+            self.hidden_touched |= hidden != self.hidden.len();
         }
     }
 
-    fn set(&mut self, path: &Arc<str>, node: Node) {
+    /// Takes one znode out, which was not known since one transaction, and is known not to be there from another one on.
+    fn forget(&mut self, path: &Arc<str>, since: Zxid, until: Option<Zxid>) {
+        let wanted = self.wants.drop(path);
+        let old = self.nodes.remove(&**path);
+        if (old.is_some() || wanted.is_some()) && !self.is_loading() {
+            let since = wanted.map_or(since, |wanted| wanted.min(since));
+            self.unpublished.touch(path, old, since, until);
+        }
+    }
+
+    /// Takes a value in, which was not known since one transaction; its stat says from which one on it is right.
+    fn set(&mut self, path: &Arc<str>, since: Zxid, node: Node) {
+        let until = node.stat.mzxid.max(node.stat.pzxid);
         let old = self.nodes.insert(path.clone(), Arc::new(node));
-        self.touched.entry(path.clone()).or_insert(old);
-        if self.hidden.remove(path).is_some() {
+        if !self.is_loading() {
+            self.unpublished.touch(path, old, since, Some(until));
+        }
+        if !self.hidden.is_empty() && self.hidden.remove(path).is_some() {
             self.hidden_touched = true;
         }
     }
 
-    fn hide(&mut self, path: &Arc<str>, why: Hidden) {
-        self.forget(path);
+    fn hide(&mut self, path: &Arc<str>, since: Zxid, zxid: Zxid, why: Hidden) {
+        self.forget(path, since, Some(zxid));
         self.hidden_touched |= self.hidden.insert(path.clone(), why) != Some(why);
     }
 
     /// The reads to send now; none while nothing may be read.
-    pub(crate) fn next_reads(&mut self) -> Option<Reads> {
+    pub(crate) fn next_reads(&mut self) -> Option<Reads<'_>> {
         let reads = match self.phase {
             Phase::Syncing | Phase::Live => self.wants.next_reads()?,
             Phase::Down | Phase::Arming => return None,
         };
-        self.status.reads += reads.len() as u64;
+        self.status.reads += reads.fetches.len() as u64;
         Some(reads)
-    }
-
-    /// The server is at `zxid`, and every event up to it has arrived: a cut, if nothing is unread.
-    pub(crate) fn bookmark(&mut self, now: Instant, zxid: Zxid) {
-        if !matches!(self.phase, Phase::Syncing | Phase::Live) || !zxid.is_some() {
-            return;
-        }
-        if self.wants.is_empty() {
-            self.unrest_since = None;
-            self.gone.clear();
-            self.cut(now, zxid);
-        } else if self.phase == Phase::Live
-            && self.unrest_since.is_some_and(|since| now.saturating_duration_since(since) >= HOLD_MAX)
-        {
-            self.unrest_since = Some(now);
-            self.publish(zxid, false);
-        }
-    }
-
-    /// The copy equals the server's subtree at `zxid`.
-    fn cut(&mut self, now: Instant, zxid: Zxid) {
-        let synced = self.phase == Phase::Syncing;
-        self.phase = Phase::Live;
-        self.status.live = true;
-        self.status.ready = true;
-        self.status.confirmed = zxid;
-        self.status.last_confirmed = Some(now);
-        self.status.failure = self.hidden.get(&self.root).map(|why| MirrorError::Root(*why));
-        self.publish(zxid, true);
-        if synced {
-            let live = Snapshot { live: true, seq: self.snapshot.seq + 1, ..(*self.snapshot).clone() };
-            self.snapshot = Arc::new(live);
-            self.outputs.push(Output::Resynced(self.snapshot.clone()));
-        }
-    }
-
-    fn publish(&mut self, zxid: Zxid, exact: bool) {
-        let nodes = &self.nodes;
-        let changes: Vec<Change> = std::mem::take(&mut self.touched)
-            .into_iter()
-            .filter_map(|(path, old)| {
-                let new = nodes.get(&*path).cloned();
-                (old != new).then_some(Change { path, old, new })
-            })
-            .collect();
-        let same = changes.is_empty() && !self.hidden_touched;
-        if same && exact == self.snapshot.exact {
-            return;
-        }
-        let hidden = if std::mem::take(&mut self.hidden_touched) {
-            self.hidden.iter().map(|(path, why)| (path.clone(), *why)).collect()
-        } else {
-            self.snapshot.hidden.clone()
-        };
-        self.status.revision = zxid;
-        self.snapshot = Arc::new(Snapshot {
-            root: self.root.clone(),
-            nodes: self.nodes.clone(),
-            hidden,
-            revision: zxid,
-            exact,
-            live: self.snapshot.live,
-            seq: self.snapshot.seq + 1,
-        });
-        self.outputs.push(Output::Snapshot { snapshot: self.snapshot.clone(), changes });
     }
 
     /// What readers are to be told, in order.
     pub(crate) fn take_outputs(&mut self) -> impl Iterator<Item = Output> {
         std::mem::take(&mut self.outputs).into_iter()
-    }
-
-    fn stat_of(&self, path: &str) -> Option<&Stat> {
-        self.nodes.get(path).map(|node| &node.stat)
     }
 }
 

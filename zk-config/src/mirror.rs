@@ -4,6 +4,7 @@ use crate::{
     changes::{Changes, Item, UPDATES_MAX},
     driver::Driven,
     machine::Machine,
+    reader::Reader,
     snapshot::Snapshot,
     status::{MirrorError, Status},
 };
@@ -89,6 +90,12 @@ impl Mirror {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.inner.shared.snapshot.load_full()
+    }
+
+    /// A view for a thread that reads all the time: readers on several cores do not get into each other's way.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.inner.shared.clone())
     }
 
     /// How the mirror stands now.

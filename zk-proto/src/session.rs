@@ -177,6 +177,12 @@ impl<T> Session<T> {
         self.watches.len()
     }
 
+    /// Every watch that is set, or will be on the next connection, by path; a watch of exists on a znode that is there
+    /// counts as one of its data. Paths are the server's.
+    pub fn watches(&self) -> impl Iterator<Item = (&str, WatchKind)> {
+        self.watches.iter()
+    }
+
     /// Whether a persistent watch is set, or will be on the next connection. The path is the server's.
     #[must_use]
     pub fn is_watched(&self, path: &str, mode: WatchMode) -> bool {

@@ -1,15 +1,24 @@
 //! Watches as streams, against the in-process server.
 
+#[path = "watches/bounded.rs"]
+mod bounded;
 #[path = "watches/by_hand.rs"]
 mod by_hand;
+#[path = "watches/emulated.rs"]
+mod emulated;
 #[path = "watches/gaps.rs"]
 mod gaps;
+#[path = "watches/oneshot.rs"]
+mod oneshot;
 #[path = "watches/sharing.rs"]
 mod sharing;
 
 use crate::stage::{BOTH, Stage, create, settle, within};
-use zk_client::{ErrorCode, EventType, WatchItem, WatchMode, WatchStream, Zxid};
+use zk_client::{EventType, WatchItem, WatchMode, WatchStream, Zxid};
 use zk_testkit::server::{Edit, Profile};
+
+/// The oldest version with removeWatches, and each that differs in watches.
+const LINES: [Profile; 4] = [Profile::V3_5, Profile::V3_6, Profile::V3_8, Profile::V3_9];
 
 const MODES: [WatchMode; 2] = [WatchMode::PERSISTENT, WatchMode::PERSISTENT_RECURSIVE];
 
@@ -128,18 +137,6 @@ async fn an_event_is_there_before_an_answer_that_shows_the_change() {
         let first = crate::stage::poll_and_drop(stream.next(), 1).await;
         assert!(matches!(first, Some(Some(WatchItem::Event(_)))), "{first:?}");
     }
-}
-
-/// Servers before 3.6 refuse and hang up.
-#[tokio::test(start_paused = true)]
-async fn servers_without_persistent_watches_are_told_by_a_typed_error() {
-    let server = Stage::like(Profile::V3_5).await;
-    let client = server.connect().await;
-    for mode in MODES {
-        let error = within(client.watch("/a", mode)).await.unwrap_err();
-        assert_eq!(error.code(), Some(ErrorCode::UNIMPLEMENTED));
-    }
-    within(client.get_data("/")).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

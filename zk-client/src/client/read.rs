@@ -110,7 +110,7 @@ impl Client {
     /// # }
     /// ```
     pub fn read_many<'a>(&self, reads: impl IntoIterator<Item = Read<'a>>) -> Call<Vec<ReadResult>> {
-        let chroot = &self.shared.chroot;
+        let chroot = &self.chroot;
         let checked = |read: Read<'a>| self.server_path(read.path(), false).map(|_| read.to_op(chroot));
         let request = reads
             .into_iter()

@@ -149,9 +149,10 @@ impl Client {
                 self.server_path(path, false).map(drop)
             }
         };
-        let request = transaction.steps.iter().try_for_each(checked).map(|()| MultiRequest {
-            ops: transaction.steps.iter().map(|step| step.to_op(&self.shared.chroot)).collect(),
-        });
+        let request =
+            transaction.steps.iter().try_for_each(checked).map(|()| MultiRequest {
+                ops: transaction.steps.iter().map(|step| step.to_op(&self.chroot)).collect(),
+            });
         self.call::<ops::Multi, _>(request, finish_transaction)
     }
 

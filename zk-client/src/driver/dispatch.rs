@@ -1,6 +1,11 @@
 //! What the machine tells, each to whom it is for.
 
-use super::{Connection, Driver, Link, fanout::NoWatch, ticket::Ticket};
+use super::{
+    Connection, Driver, Link,
+    fanout::{Line, NoWatch, tell},
+    ticket::{ConsumerId, Ticket},
+    watching::code_of,
+};
 use crate::{
     call::Outcomes,
     inline::{Answer, InlineState, Input, Refusal},
@@ -8,7 +13,7 @@ use crate::{
 };
 use tokio::time::Instant;
 use zk_proto::{
-    Bytes, ErrorCode, Zxid,
+    Bytes, WatchedEvent, Zxid,
     session::{Established, Event, Interruption, Loss, Outcome, ReplyFailure},
 };
 
@@ -44,6 +49,8 @@ impl Driver {
                 Ok(()) => Answer::Watching,
                 Err(NoWatch::Refused(code)) => Answer::Refused(Refusal::Server(code)),
                 Err(NoWatch::Conflict) => Answer::Refused(Refusal::WatchConflict),
+                // Told by the state.
+                Err(NoWatch::Ended(_) | NoWatch::Removed | NoWatch::TooManyZnodes) => continue,
             };
             self.tell(consumer, Input::Answer { token, zxid: Zxid::NONE, answer });
         }
@@ -73,9 +80,10 @@ impl Driver {
             Event::Interrupted { ticket, by, outcome } => self.interrupted(ticket, by, outcome),
             Event::Watch(event) => {
                 let mut meant = std::mem::take(&mut self.meant);
-                let event = self.fanout.event(&event, &self.chroot, &mut meant);
+                let (now, received) = (self.now(), self.turn_at);
+                self.fanout.event(&mut Line { session: &mut self.session, now }, received, &event, &mut meant);
                 for consumer in meant.drain(..) {
-                    self.tell(consumer, Input::Event(&event));
+                    self.tell_event(consumer, &event);
                 }
                 self.meant = meant;
             }
@@ -91,8 +99,16 @@ impl Driver {
         }
     }
 
+    /// Paths of events are the server's until a consumer with a root of its own is told.
+    fn tell_event(&mut self, id: ConsumerId, event: &WatchedEvent) {
+        self.with_consumer(id, |consumer, requests| {
+            let path = requests.chroot.text_to_client(&event.path);
+            consumer.handle(Input::Event(&WatchedEvent { path, ..event.clone() }), requests);
+        });
+    }
+
     /// Every reply says how far the server is, whoever asked.
-    fn bookmark(&mut self, zxid: Zxid) {
+    pub(super) fn bookmark(&mut self, zxid: Zxid) {
         if zxid.is_some() {
             for at in 0..self.consumers.len() {
                 if let Some(id) = self.consumer_at(at) {
@@ -152,10 +168,15 @@ impl Driver {
                 self.tell(consumer, Input::Answer { token, zxid, answer });
             }
             Ticket::Watch { path, mode, asked } => {
-                self.fanout.watch_answered(&path, mode, asked, code_of(&result));
+                let line = &mut Line { session: &mut self.session, now };
+                self.fanout.watch_answered(line, &path, mode, asked, code_of(&result));
             }
-            Ticket::Unwatch { path, all } => {
-                self.fanout.unwatch_answered(&mut self.session, now, &path, all, code_of(&result));
+            Ticket::Unwatch { path, what, told } => {
+                let line = &mut Line { session: &mut self.session, now };
+                self.fanout.unwatch_answered(line, &path, what, told, code_of(&result));
+            }
+            Ticket::Oneshot { path, kind, waiter, answer } => {
+                self.oneshot_answered(&path, kind, waiter, answer, zxid, result);
             }
         }
     }
@@ -168,17 +189,15 @@ impl Driver {
             Ticket::Watch { path, mode, asked }
                 if matches!(by, Interruption::ConnectionLost | Interruption::SessionExpired) && !self.ended =>
             {
-                self.fanout.watch_interrupted(&mut self.session, now, &path, mode, asked);
+                let line = &mut Line { session: &mut self.session, now };
+                self.fanout.watch_interrupted(line, &path, mode, asked);
             }
+            Ticket::Watch { .. } => {}
             // The watch went with the connection.
-            Ticket::Watch { .. } | Ticket::Unwatch { .. } => {}
+            Ticket::Unwatch { told, .. } => tell(told, Ok(())),
+            Ticket::Oneshot { path, kind, waiter, answer } => {
+                self.oneshot_interrupted(&path, kind, waiter, answer, by, outcome);
+            }
         }
-    }
-}
-
-fn code_of(result: &Result<Bytes, ReplyFailure>) -> Result<(), ErrorCode> {
-    match result {
-        Ok(_) | Err(ReplyFailure::TooLarge(_)) => Ok(()),
-        Err(ReplyFailure::Refused(code)) => Err(*code),
     }
 }

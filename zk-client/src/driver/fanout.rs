@@ -7,75 +7,118 @@ use super::ticket::{ConsumerId, Ticket};
 use crate::{
     error::{Error, UsageError},
     inline::Token,
-    watch::{GapReason, Queue, WatchItem},
+    oneshot::Slot,
+    sweep::Sweep,
+    watch::{GapReason, Notification, WatchItem},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::sync::oneshot;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tokio::time::Instant;
 use zk_proto::{
-    ErrorCode, OpCode, Session, WatchMode, WatchedEvent, ops,
-    path::{self, Chroot},
-    records::{AddWatchRequest, WatchesRequest},
-    session::{Change, EncodedRequest, End, Outcome, WatchKind},
-    watch::WatcherType,
+    ErrorCode, OpCode, WatchMode, WatchedEvent, path,
+    session::{EncodedRequest, End, Interruption, Outcome, WatchKind},
 };
 
-/// One listener.
-#[derive(Debug)]
-pub(crate) enum Subscriber {
-    Stream { queue: Arc<Queue>, ready: Option<oneshot::Sender<Result<(), Error>>> },
-    Inline(ConsumerId, Token),
-}
+mod emulating;
+pub(crate) mod emulation;
+mod group;
+mod line;
+mod oneshots;
+mod removing;
 
-/// The listeners of one watch.
-#[derive(Debug, Default)]
-struct Group {
-    /// The number of its addWatch. The answer to an earlier one on the same path is about a watch that has been
-    /// given up since, and is being removed.
-    asked: u64,
-    armed: bool,
-    subscribers: Vec<Subscriber>,
-}
+pub(crate) use group::{Ready, Subscriber};
+pub(crate) use line::{Line, Removal, Removed};
+pub(crate) use oneshots::{Side, Waiter};
+pub(crate) use removing::tell;
+
+use group::{Group, answer};
+use oneshots::{Oneshots, WaiterId};
 
 type Groups = BTreeMap<Box<str>, Group>;
 
+const MODES: [WatchMode; 2] = [WatchMode::PERSISTENT, WatchMode::PERSISTENT_RECURSIVE];
+
 /// All listeners.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Fanout {
     persistent: Groups,
     recursive: Groups,
+    oneshots: Oneshots,
     /// How many watches were asked for.
     asked: u64,
     /// The connection is lost: whoever joins a watch now joins it in its gap.
     in_gap: bool,
+    /// The servers of this session have no addWatch: persistent watches are made of one-shot ones.
+    emulates: bool,
+    /// Paths where a server before 3.9 may still have a persistent watch that could not be removed alone.
+    leftovers: BTreeSet<Box<str>>,
+    sweep: Arc<Sweep>,
     /// Inline consumers to be told that their watch stands, or was refused.
     pub(crate) notices: Vec<(ConsumerId, Token, Result<(), NoWatch>)>,
 }
 
 /// Why there is no watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoWatch {
     /// The server refused it.
     Refused(ErrorCode),
-    /// The other mode is watched on the path already.
+    /// The path is watched in another way already.
     Conflict,
+    /// Too many znodes to watch one by one.
+    TooManyZnodes,
+    /// The session ended first.
+    Ended(Interruption),
+    /// It was removed by name.
+    Removed,
 }
 
 impl NoWatch {
-    fn error(self, path: &str) -> Error {
+    /// The error of the call; the path is the caller's.
+    pub(crate) fn error(self, path: &str) -> Error {
+        let interrupted = |by| Error::Interrupted { op: OpCode::ADD_WATCH, by, outcome: Outcome::Unknown };
         match self {
             Self::Refused(code) => Error::Refused { op: OpCode::ADD_WATCH, code },
             Self::Conflict => UsageError::WatchConflict { path: path.to_owned() }.into(),
+            Self::TooManyZnodes => {
+                UsageError::TooManyZnodes { path: path.to_owned(), limit: emulation::ZNODES_MAX }.into()
+            }
+            Self::Ended(by) => interrupted(by),
+            Self::Removed => Error::Refused { op: OpCode::ADD_WATCH, code: ErrorCode::NO_WATCHER },
         }
     }
 }
 
 impl Fanout {
-    fn groups(&mut self, mode: WatchMode) -> &mut Groups {
-        if mode == WatchMode::PERSISTENT_RECURSIVE { &mut self.recursive } else { &mut self.persistent }
+    pub(crate) fn new(sweep: Arc<Sweep>) -> Self {
+        Self {
+            persistent: Groups::new(),
+            recursive: Groups::new(),
+            oneshots: Oneshots::default(),
+            asked: 0,
+            in_gap: false,
+            emulates: false,
+            leftovers: BTreeSet::new(),
+            sweep,
+            notices: Vec::new(),
+        }
     }
 
-    const fn other_mode(&self, mode: WatchMode) -> &Groups {
-        if mode.0 == WatchMode::PERSISTENT_RECURSIVE.0 { &self.persistent } else { &self.recursive }
+    const fn groups(&self, mode: WatchMode) -> &Groups {
+        if mode.0 == WatchMode::PERSISTENT_RECURSIVE.0 { &self.recursive } else { &self.persistent }
+    }
+
+    const fn groups_mut(&mut self, mode: WatchMode) -> &mut Groups {
+        if mode.0 == WatchMode::PERSISTENT_RECURSIVE.0 { &mut self.recursive } else { &mut self.persistent }
+    }
+
+    const fn other(mode: WatchMode) -> WatchMode {
+        if mode.0 == WatchMode::PERSISTENT_RECURSIVE.0 {
+            WatchMode::PERSISTENT
+        } else {
+            WatchMode::PERSISTENT_RECURSIVE
+        }
     }
 
     fn all(&mut self) -> impl Iterator<Item = &mut Group> {
@@ -84,120 +127,168 @@ impl Fanout {
 
     /// Adds a listener; the first one on a path sets the watch at the server.
     ///
-    /// A path is watched in one mode only: servers before 3.9 keep the last mode that was set and drop the other
-    /// without a word (ZOOKEEPER-4466), and a server does not say how old it is.
-    pub(crate) fn subscribe(
-        &mut self,
-        session: &mut Session<Ticket>,
-        now: Duration,
-        path: &str,
-        mode: WatchMode,
-        subscriber: Subscriber,
-    ) {
-        // Streams that were dropped do not count, though they may not have been swept yet.
-        if self.other_mode(mode).contains_key(path) {
-            self.sweep(session, now, None);
+    /// A path is watched in one way only: servers before 3.9 keep the last persistent mode or one-shot watch that was set
+    /// and drop the other without a word (ZOOKEEPER-4466), and a server does not say how old it is.
+    pub(crate) fn subscribe(&mut self, line: &mut Line<'_>, path: &str, mode: WatchMode, subscriber: Subscriber) {
+        // Listeners that were dropped do not count, though they may not have been swept yet.
+        if self.excludes(path, mode) {
+            self.sweep(line);
         }
-        if self.other_mode(mode).contains_key(path) {
-            return self.refuse(path, subscriber, NoWatch::Conflict);
+        if self.excludes(path, mode) {
+            return self.refuse(subscriber, NoWatch::Conflict);
         }
         let in_gap = self.in_gap;
         let is_new = !self.groups(mode).contains_key(path);
+        if is_new && self.emulates && matches!(subscriber, Subscriber::Inline(..)) {
+            return self.refuse(subscriber, NoWatch::Refused(ErrorCode::UNIMPLEMENTED));
+        }
         self.asked += u64::from(is_new);
         let asked = self.asked;
-        let group = self.groups(mode).entry(path.into()).or_insert_with(|| Group { asked, ..Group::default() });
+        let group = self.groups_mut(mode).entry(path.into()).or_insert_with(|| Group::new(asked));
         if let (true, true, Subscriber::Stream { queue, .. }) = (in_gap, group.armed, &subscriber) {
             queue.push(WatchItem::Gap(GapReason::ConnectionLost));
         }
-        group.subscribers.push(subscriber);
+        group.add(subscriber);
         if group.armed {
             self.tell_ready(path, mode);
+        } else if is_new && self.emulates {
+            self.emulate(line, path, mode);
         } else if is_new {
-            add_watch(session, now, path, mode, asked);
+            self.leftovers.remove(path);
+            line.add_watch(path, mode, asked);
         }
     }
 
-    fn refuse(&mut self, path: &str, subscriber: Subscriber, why: NoWatch) {
+    /// Whether something else is in the way of a persistent watch.
+    fn excludes(&self, path: &str, mode: WatchMode) -> bool {
+        let one_shots = !self.emulates && self.oneshots.contains(path);
+        one_shots || self.groups(Self::other(mode)).contains_key(path)
+    }
+
+    /// Whether the path has a persistent watch of the server's own.
+    fn is_persistent(&self, path: &str) -> bool {
+        let own = |group: &Group| group.emulation.is_none();
+        MODES.into_iter().any(|mode| self.groups(mode).get(path).is_some_and(own))
+    }
+
+    fn refuse(&mut self, subscriber: Subscriber, why: NoWatch) {
         match subscriber {
             Subscriber::Stream { queue, ready } => {
-                drop(ready.map(|ready| ready.send(Err(why.error(path)))));
+                answer(ready, Err(why));
                 queue.end();
             }
             Subscriber::Inline(consumer, token) => self.notices.push((consumer, token, Err(why))),
         }
     }
 
+    /// Takes a group away and tells everybody why.
+    fn refuse_group(&mut self, path: &str, mode: WatchMode, why: &NoWatch, gap: Option<GapReason>) {
+        let Some(mut group) = self.groups_mut(mode).remove(path) else { return };
+        group.end(why, gap);
+        self.notices.extend(group.inline.iter().map(|(consumer, token)| (*consumer, *token, Err(why.clone()))));
+    }
+
     /// The answer to addWatch.
-    pub(crate) fn watch_answered(&mut self, path: &str, mode: WatchMode, asked: u64, result: Result<(), ErrorCode>) {
-        let Some(group) = self.groups(mode).get_mut(path).filter(|group| group.asked == asked) else { return };
-        group.armed = result.is_ok();
+    pub(crate) fn watch_answered(
+        &mut self,
+        line: &mut Line<'_>,
+        path: &str,
+        mode: WatchMode,
+        asked: u64,
+        result: Result<(), ErrorCode>,
+    ) {
+        let Some(group) = self.groups_mut(mode).get_mut(path).filter(|group| group.asked == asked) else { return };
         match result {
-            Ok(()) => self.tell_ready(path, mode),
-            Err(code) => {
-                for subscriber in self.groups(mode).remove(path).into_iter().flat_map(|group| group.subscribers) {
-                    self.refuse(path, subscriber, NoWatch::Refused(code));
-                }
+            Ok(()) => {
+                group.armed = true;
+                self.tell_ready(path, mode);
             }
+            Err(ErrorCode::UNIMPLEMENTED) => {
+                self.emulates = true;
+                self.emulate(line, path, mode);
+            }
+            Err(code) => self.refuse_group(path, mode, &NoWatch::Refused(code), None),
         }
     }
 
     /// addWatch was lost with its connection: ask again, unless nobody wants it any more.
-    pub(crate) fn watch_interrupted(
-        &mut self,
-        session: &mut Session<Ticket>,
-        now: Duration,
-        path: &str,
-        mode: WatchMode,
-        asked: u64,
-    ) {
-        if self.groups(mode).get(path).is_some_and(|group| group.asked == asked) {
-            add_watch(session, now, path, mode, asked);
+    pub(crate) fn watch_interrupted(&mut self, line: &mut Line<'_>, path: &str, mode: WatchMode, asked: u64) {
+        if self.groups(mode).get(path).is_none_or(|group| group.asked != asked) {
+            return;
         }
-    }
-
-    /// The answer to removeWatches. Servers before 3.9 cannot remove a persistent watch alone; there
-    /// everything on the path goes, if nothing else is wanted there.
-    pub(crate) fn unwatch_answered(
-        &mut self,
-        session: &mut Session<Ticket>,
-        now: Duration,
-        path: &str,
-        all: bool,
-        result: Result<(), ErrorCode>,
-    ) {
-        let wanted = self.persistent.contains_key(path) || self.recursive.contains_key(path);
-        if result == Err(ErrorCode::MARSHALLING_ERROR) && !all && !wanted {
-            remove_watch(session, now, path, WatchMode::PERSISTENT, true);
+        if self.emulates {
+            self.emulate(line, path, mode);
+        } else {
+            line.add_watch(path, mode, asked);
         }
     }
 
     fn tell_ready(&mut self, path: &str, mode: WatchMode) {
-        let mut notices = std::mem::take(&mut self.notices);
-        let subscribers = self.groups(mode).get_mut(path).map(|group| &mut group.subscribers);
-        for subscriber in subscribers.into_iter().flatten() {
-            match subscriber {
-                Subscriber::Stream { ready, .. } => drop(ready.take().map(|ready| ready.send(Ok(())))),
-                // Told whenever any listener of the group becomes ready: telling twice is harmless.
-                Subscriber::Inline(consumer, token) => notices.push((*consumer, *token, Ok(()))),
-            }
-        }
-        self.notices = notices;
+        let Some(group) = self.groups_mut(mode).get_mut(path) else { return };
+        group.tell_ready();
+        // Told whenever any listener of the group becomes ready: telling twice is harmless.
+        let inline: Vec<_> = group.inline.iter().map(|(consumer, token)| (*consumer, *token, Ok(()))).collect();
+        self.notices.extend(inline);
     }
 
-    /// Hands an event to every stream that is meant, and names the inline consumers that are.
+    /// A read that leaves a one-shot watch.
+    pub(crate) fn read_and_watch(
+        &mut self,
+        line: &mut Line<'_>,
+        request: EncodedRequest,
+        slot: Arc<Slot>,
+        answer: tokio::sync::oneshot::Sender<crate::call::Outcomes>,
+    ) {
+        if self.is_persistent(&slot.path) {
+            self.sweep(line);
+        }
+        if self.is_persistent(&slot.path) {
+            return slot.conflict();
+        }
+        let (path, kind) = (slot.path.clone(), slot.kind);
+        self.oneshots.asked(&path, Side::of(kind));
+        let ticket = Ticket::Oneshot { path: path.clone(), kind, waiter: Waiter::Caller(slot), answer: Some(answer) };
+        line.read_and_watch(request, kind, &path, ticket);
+    }
+
+    /// A caller's read that leaves a one-shot watch was answered.
+    pub(crate) fn read_answered(
+        &mut self,
+        line: &mut Line<'_>,
+        kind: WatchKind,
+        slot: Arc<Slot>,
+        result: Result<(), ErrorCode>,
+    ) {
+        let path = slot.path.clone();
+        let waiter = (!slot.is_dropped()).then_some(Waiter::Caller(slot));
+        self.oneshots.answered(line, &path, kind, waiter, result);
+        self.remove_leftover(line, &path);
+    }
+
+    /// A read that would have left a one-shot watch was lost with its connection.
+    pub(crate) fn read_interrupted(&mut self, line: &mut Line<'_>, path: &str, kind: WatchKind) {
+        self.oneshots.interrupted(line, path, Side::of(kind));
+        self.remove_leftover(line, path);
+    }
+
+    /// Hands an event to every stream and one-shot watch that is meant, and names the inline consumers that are.
     pub(crate) fn event(
         &mut self,
+        line: &mut Line<'_>,
+        received: Instant,
         event: &WatchedEvent,
-        chroot: &Chroot,
         consumers: &mut Vec<ConsumerId>,
-    ) -> WatchedEvent {
-        let client = WatchedEvent { path: chroot.text_to_client(&event.path), ..event.clone() };
+    ) {
+        let told = Notification { event: event.clone(), received };
+        let mut copy = None;
         let mut deliver = |group: &Group| {
-            for subscriber in &group.subscribers {
-                match subscriber {
-                    Subscriber::Stream { queue, .. } => queue.push(WatchItem::Event(client.clone())),
-                    Subscriber::Inline(consumer, _) if consumers.contains(consumer) => {}
-                    Subscriber::Inline(consumer, _) => consumers.push(*consumer),
+            if group.emulation.is_some() {
+                return;
+            }
+            group.push_event(&told, &mut copy);
+            for (consumer, _) in &group.inline {
+                if !consumers.contains(consumer) {
+                    consumers.push(*consumer);
                 }
             }
         };
@@ -213,75 +304,50 @@ impl Fanout {
             }
             root = path::parent(at);
         }
-        client
+        for (waiter, side) in self.oneshots.fired(event_path, event.event_type) {
+            match waiter {
+                Waiter::Caller(slot) => slot.fire(copy.get_or_insert_with(|| told.copied()).clone()),
+                Waiter::Emulation { root, mode, asked } => {
+                    self.emulated(line, &root, mode, asked, received, |it, doing| it.fired(event, side, doing));
+                }
+            }
+        }
     }
 
     /// The connection is gone: events may be missed from here on.
     pub(crate) fn lost(&mut self) {
         self.in_gap = true;
+        // Watches that could not be removed went with the connection, and are not set again.
+        self.leftovers.clear();
         self.mark(&WatchItem::Gap(GapReason::ConnectionLost));
     }
 
     /// The session machine has set all watches again.
     pub(crate) fn resumed(&mut self, new_session: bool) {
         self.in_gap = false;
+        // Servers may have been replaced since: a new session tries again what they can do.
+        self.emulates &= !new_session;
         self.mark(&WatchItem::Resumed { new_session });
     }
 
     fn mark(&mut self, item: &WatchItem) {
         for group in self.all().filter(|group| group.armed) {
-            for subscriber in &group.subscribers {
-                if let Subscriber::Stream { queue, .. } = subscriber {
-                    queue.push(item.clone());
-                }
-            }
+            group.push(item);
         }
     }
 
     /// The session is over.
     pub(crate) fn ended(&mut self, end: End) {
-        let by = end.interruption();
-        for subscriber in self.all().flat_map(|group| &mut group.subscribers) {
-            if let Subscriber::Stream { queue, ready } = subscriber {
-                if let Some(ready) = ready.take() {
-                    let op = OpCode::ADD_WATCH;
-                    drop(ready.send(Err(Error::Interrupted { op, by, outcome: Outcome::Unknown })));
-                }
-                queue.end();
-            }
-        }
-    }
-
-    /// Forgets dropped streams and the given consumer; a watch that nobody wants is removed at the server.
-    pub(crate) fn sweep(&mut self, session: &mut Session<Ticket>, now: Duration, gone: Option<ConsumerId>) {
-        for mode in [WatchMode::PERSISTENT, WatchMode::PERSISTENT_RECURSIVE] {
-            self.groups(mode).retain(|path, group| {
-                group.subscribers.retain(|subscriber| match subscriber {
-                    Subscriber::Stream { queue, .. } => !queue.is_dropped(),
-                    Subscriber::Inline(consumer, _) => Some(*consumer) != gone,
-                });
-                let wanted = !group.subscribers.is_empty();
-                if !wanted {
-                    remove_watch(session, now, path, mode, false);
-                }
-                wanted
-            });
-        }
+        let why = NoWatch::Ended(end.interruption());
+        self.all().for_each(|group| group.end(&why, None));
+        self.oneshots.ended(end);
     }
 }
 
-fn add_watch(session: &mut Session<Ticket>, now: Duration, path: &str, mode: WatchMode, asked: u64) {
-    let request = AddWatchRequest { path: path.into(), mode };
-    // A path is far shorter than a frame may be: paths were checked when they came in.
-    let Ok(encoded) = EncodedRequest::new::<ops::AddWatch>(&request, usize::MAX) else { return };
-    let change = Change::Set(WatchKind::from(mode), path.into());
-    session.submit(now, encoded, Some(change), Ticket::Watch { path: path.into(), mode, asked });
-}
-
-fn remove_watch(session: &mut Session<Ticket>, now: Duration, path: &str, mode: WatchMode, all: bool) {
-    let watcher_type = if all { WatcherType::ANY } else { mode.watcher_type() };
-    let change = if all { Change::RemoveAll(path.into()) } else { Change::Remove(WatchKind::from(mode), path.into()) };
-    let request = WatchesRequest { path: path.into(), watcher_type };
-    let Ok(encoded) = EncodedRequest::new::<ops::RemoveWatches>(&request, usize::MAX) else { return };
-    session.submit(now, encoded, Some(change), Ticket::Unwatch { path: path.into(), all });
+impl Drop for Fanout {
+    /// The driver may go without a word, with its runtime: nobody must wait for ever.
+    fn drop(&mut self) {
+        self.ended(End::Closed);
+        self.sweep.close();
+    }
 }

@@ -1,10 +1,10 @@
 //! What answers do to the copy.
 
-use super::{Fetch, Hidden, Kind, Machine, Phase};
-use crate::snapshot::Node;
-use std::sync::Arc;
+use super::{ALWAYS, Fetch, Hidden, Kind, Machine, Phase};
+use crate::snapshot::{Node, prefix_of};
+use std::{iter, sync::Arc};
 use tokio::time::Instant;
-use zk_client::{Answer, Bytes, ErrorCode, ReadResult, Refusal, Stat, Zxid, path};
+use zk_client::{Answer, Bytes, ErrorCode, ReadResult, Refusal, Stat, Zxid};
 
 /// What one read found.
 enum Found {
@@ -16,16 +16,15 @@ enum Found {
 impl Machine {
     /// A request was answered by a server at `zxid`.
     pub(crate) fn answered(&mut self, now: Instant, token: u64, zxid: Zxid, answer: Answer) {
-        let fetches = self.wants.answered(token);
-        let found = match answer {
-            Answer::Data(data, stat) => vec![Found::Data(data, stat)],
-            Answer::Children(names, _) => vec![Found::Children(names)],
-            Answer::Many(results) => results.into_iter().map(Found::from).collect(),
-            Answer::Refused(refusal) => return self.refused(now, token, zxid, fetches, refusal),
+        let mut fetches = self.wants.answered(token).into_iter();
+        let found: &mut dyn Iterator<Item = Found> = match answer {
+            Answer::Data(data, stat) => &mut iter::once(Found::Data(data, stat)),
+            Answer::Children(names, _) => &mut iter::once(Found::Children(names)),
+            Answer::Many(results) => &mut results.into_iter().map(Found::from),
+            Answer::Refused(refusal) => return self.refused(now, token, zxid, fetches.collect(), refusal),
             Answer::Watching => return,
         };
         self.wants.larger_batches();
-        let mut fetches = fetches.into_iter();
         for (fetch, found) in fetches.by_ref().zip(found) {
             self.found(token, &fetch, zxid, found);
         }
@@ -65,47 +64,54 @@ impl Machine {
     }
 
     fn found(&mut self, token: u64, fetch: &Fetch, zxid: Zxid, found: Found) {
-        self.wants.met(token, fetch, zxid);
         let path = &fetch.path;
+        // An answer to what is not wanted any more: it must not be shown at any transaction that was not shown yet.
+        let unshown = Zxid(self.snapshot.revision.0.saturating_add(1));
+        let since = self.wants.met(token, fetch, zxid).unwrap_or(unshown);
         match (fetch.kind, found) {
-            (Kind::Data, Found::Data(data, stat)) => self.found_data(path, &data, stat),
-            (Kind::Children, Found::Children(names)) => self.found_children(path, &names),
-            (Kind::Data, Found::Refused(Hidden::Refused(ErrorCode::NO_NODE))) => drop(self.remove(path)),
-            (Kind::Data, Found::Refused(why)) => self.hide(path, why),
+            (Kind::Data, Found::Data(data, stat)) => self.found_data(path, since, &data, stat),
+            (Kind::Children, Found::Children(mut names)) => self.found_children(path, &mut names),
+            (Kind::Data, Found::Refused(Hidden::Refused(ErrorCode::NO_NODE))) => {
+                self.remove(path, since, Some(zxid), false)
+            }
+            (Kind::Data, Found::Refused(why)) => self.hide(path, since, zxid, why),
             // Deleted since its data was read: the event that says so is on its way, or was here.
             (Kind::Children, Found::Refused(Hidden::Refused(ErrorCode::NO_NODE))) => {}
-            (Kind::Children, Found::Refused(why)) => self.hide(path, why),
+            (Kind::Children, Found::Refused(why)) => self.hide(path, since, zxid, why),
             (Kind::Data, Found::Children(_)) | (Kind::Children, Found::Data(..)) => {
-                self.hide(path, Hidden::Unreadable);
+                self.hide(path, since, zxid, Hidden::Unreadable);
             }
         }
     }
 
-    fn found_data(&mut self, path: &Arc<str>, data: &Bytes, stat: Stat) {
+    fn found_data(&mut self, path: &Arc<str>, since: Zxid, data: &Bytes, stat: Stat) {
         self.wants.weigh(data.len());
-        let old = self.stat_of(path).copied();
+        let old = if self.is_loading() { None } else { self.nodes.get(&**path) };
         // Children that came before the watch stood, or while it did not: the list says which. Those that
         // went are read like every known znode, and found missing.
-        let unlisted = old.is_none_or(|old| old.pzxid != stat.pzxid);
+        let unlisted = old.is_none_or(|old| old.stat.pzxid != stat.pzxid);
         if self.phase == Phase::Syncing && unlisted && stat.num_children > 0 {
-            self.wants.want(path.clone(), Kind::Children, Zxid::NONE);
+            self.wants.want(path.clone(), Kind::Children, Zxid::NONE, ALWAYS);
         }
-        if old == Some(stat) {
-            return;
-        }
-        let data = match self.nodes.get(&**path) {
-            Some(known) if known.stat.same_value(&stat) => known.data.clone(),
+        let data = match old {
+            Some(old) if old.stat == stat => return,
+            Some(old) if old.stat.same_value(&stat) => old.data.clone(),
             // Copied: a slice would keep the whole read buffer alive.
             _ => Bytes::copy_from_slice(data),
         };
-        self.set(path, Node { data, stat });
+        self.set(path, since, Node { data, stat });
     }
 
-    fn found_children(&mut self, parent: &Arc<str>, names: &[String]) {
+    fn found_children(&mut self, parent: &Arc<str>, names: &mut [String]) {
+        // By path, as the copy is: neighbours are read, and taken in, one after the other.
+        names.sort_unstable();
+        let mut child = prefix_of(parent);
+        let parent_len = child.len();
         for name in names {
-            let child = path::join(parent, name);
-            if !self.nodes.contains_key(child.as_str()) {
-                self.wants.want(child.into(), Kind::Data, Zxid::NONE);
+            child.truncate(parent_len);
+            child.push_str(name);
+            if self.is_loading() || !self.nodes.contains_key(child.as_str()) {
+                self.wants.want(child.as_str().into(), Kind::Data, Zxid::NONE, ALWAYS);
             }
         }
     }

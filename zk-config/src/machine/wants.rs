@@ -1,14 +1,17 @@
-//! What must be read: which paths, what of them, and what is on its way.
+//! What must be read: which paths, what of them, since when, and what is on its way.
 //!
 //! Knows nothing of values. Invariant: an entry leaves the list only by an answer on the current connection,
 //! or because its znode was deleted.
 
+use foldhash::fast::RandomState;
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    ops::Bound,
+    collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry},
     sync::Arc,
 };
 use zk_client::Zxid;
+
+/// Since always, as far as is known: no transaction is before it.
+pub(crate) const ALWAYS: Zxid = Zxid(0);
 
 /// Requests on their way at a time.
 const WINDOW: usize = 4;
@@ -18,6 +21,9 @@ const WINDOW_PLAIN: usize = 256;
 
 /// Reads in one request.
 const BATCH_MAX: usize = 500;
+
+/// Entries that have left the list and may still be in the order of ages, besides as many as there are entries.
+const AGES_SLACK: usize = 1024;
 
 /// Bytes that the answer of one request should not exceed, as far as can be foreseen.
 const BATCH_BYTES: usize = 512 * 1024;
@@ -44,22 +50,11 @@ pub(crate) struct Fetch {
     pub(crate) kind: Kind,
 }
 
-/// One request.
-#[derive(Clone, Debug)]
-pub(crate) enum Reads {
-    /// A plain read.
-    One(u64, Fetch),
-    /// A batch of them.
-    Many(u64, Vec<Fetch>),
-}
-
-impl Reads {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::One(..) => 1,
-            Self::Many(_, fetches) => fetches.len(),
-        }
-    }
+/// One request: a plain read, or a batch of several.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reads<'a> {
+    pub(crate) token: u64,
+    pub(crate) fetches: &'a [Fetch],
 }
 
 /// How one read stands.
@@ -72,12 +67,14 @@ enum Need {
     Asked(u64),
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Want {
     data: Need,
     children: Need,
     /// The newest event of the path, where events carry a zxid.
     event: Zxid,
+    /// From this transaction on the znode is not known; before it, the copy is right.
+    since: Zxid,
 }
 
 impl Want {
@@ -96,7 +93,11 @@ impl Want {
 /// The list.
 #[derive(Debug)]
 pub(crate) struct Wants {
-    paths: BTreeMap<Arc<str>, Want>,
+    paths: HashMap<Arc<str>, Want, RandomState>,
+    /// Entries by age, the oldest first, those that left the list among them.
+    ages: VecDeque<(Zxid, Arc<str>)>,
+    /// There is an entry since [`ALWAYS`].
+    ageless: bool,
     /// Reads to be sent; an entry counts only while its need is still queued.
     queue: VecDeque<Fetch>,
     asked: BTreeMap<u64, Vec<Fetch>>,
@@ -111,7 +112,9 @@ pub(crate) struct Wants {
 impl Default for Wants {
     fn default() -> Self {
         Self {
-            paths: BTreeMap::new(),
+            paths: HashMap::default(),
+            ages: VecDeque::new(),
+            ageless: false,
             queue: VecDeque::new(),
             asked: BTreeMap::new(),
             next_token: 1,
@@ -124,15 +127,20 @@ impl Default for Wants {
 }
 
 impl Wants {
-    /// Whether everything is read.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.paths.is_empty()
-    }
-
-    /// A path must be read. A read on its way will do: it is answered behind the event that made this one
-    /// necessary, so it shows the change. Where the event has a zxid, that is checked.
-    pub(crate) fn want(&mut self, path: Arc<str>, kind: Kind, event: Zxid) {
-        let want = self.paths.entry(path.clone()).or_default();
+    /// A path must be read: from this transaction on it is not known. A read on its way will do: it is answered behind
+    /// the event that made this one necessary, so it shows the change. Where the event has a zxid, that is checked.
+    pub(crate) fn want(&mut self, path: Arc<str>, kind: Kind, event: Zxid, since: Zxid) {
+        let want = match self.paths.entry(path.clone()) {
+            Entry::Occupied(want) => want.into_mut(),
+            Entry::Vacant(new) => {
+                if since == ALWAYS {
+                    self.ageless = true;
+                } else {
+                    self.ages.push_back((since, path.clone()));
+                }
+                new.insert(Want { data: Need::Met, children: Need::Met, event: Zxid::NONE, since })
+            }
+        };
         want.event = want.event.max(event);
         let need = want.need(kind);
         if *need == Need::Met {
@@ -141,20 +149,32 @@ impl Wants {
         }
     }
 
-    /// A path and all below it are gone; answers those that were wanted.
-    pub(crate) fn drop_below(&mut self, path: &str, prefix: &str) -> BTreeSet<Arc<str>> {
-        let below = (Bound::Excluded(prefix), Bound::Unbounded);
-        let paths = self.paths.range::<str, _>(below).map(|(path, _)| path.clone());
-        let mut gone: BTreeSet<Arc<str>> = paths.take_while(|path| path.starts_with(prefix)).collect();
-        gone.extend(self.paths.get_key_value(path).map(|(path, _)| path.clone()));
-        for path in &gone {
-            self.paths.remove(path);
+    /// A znode is gone, or its value does not matter any more; answers since when it was wanted.
+    pub(crate) fn drop(&mut self, path: &str) -> Option<Zxid> {
+        Some(self.paths.remove(path)?.since)
+    }
+
+    /// The first transaction that something unread belongs to; `None` if everything is read.
+    pub(crate) fn oldest(&mut self) -> Option<Zxid> {
+        if self.paths.is_empty() {
+            self.ages.clear();
+            self.ageless = false;
+            return None;
         }
-        gone
+        if self.ageless {
+            return Some(ALWAYS);
+        }
+        let paths = &self.paths;
+        let is_wanted = |(since, path): &(Zxid, Arc<str>)| paths.get(path).is_some_and(|want| want.since == *since);
+        while self.ages.pop_front_if(|oldest| !is_wanted(oldest)).is_some() {}
+        if self.ages.len() > AGES_SLACK + 2 * paths.len() {
+            self.ages.retain(is_wanted);
+        }
+        self.ages.front().map(|(since, _)| *since)
     }
 
     /// The next request, if one may be sent.
-    pub(crate) fn next_reads(&mut self) -> Option<Reads> {
+    pub(crate) fn next_reads(&mut self) -> Option<Reads<'_>> {
         let window = if self.batches { WINDOW } else { WINDOW_PLAIN };
         if self.asked.len() >= window {
             return None;
@@ -170,11 +190,12 @@ impl Wants {
                 fetches.push(fetch);
             }
         }
-        let first = fetches.first()?.clone();
-        let single = fetches.len() == 1;
+        if fetches.is_empty() {
+            return None;
+        }
         self.next_token += 1;
-        self.asked.insert(token, fetches.clone());
-        Some(if single { Reads::One(token, first) } else { Reads::Many(token, fetches) })
+        let fetches = self.asked.entry(token).insert_entry(fetches).into_mut();
+        Some(Reads { token, fetches })
     }
 
     fn batch_len(&self) -> usize {
@@ -186,22 +207,25 @@ impl Wants {
         self.asked.remove(&token).unwrap_or_default()
     }
 
-    /// One read was answered by a server at `zxid`.
-    pub(crate) fn met(&mut self, token: u64, fetch: &Fetch, zxid: Zxid) {
-        let Some(want) = self.paths.get_mut(&fetch.path) else { return };
+    /// One read was answered by a server at `zxid`. Answers since when the path was not known, if it is wanted at all.
+    pub(crate) fn met(&mut self, token: u64, fetch: &Fetch, zxid: Zxid) -> Option<Zxid> {
+        let Entry::Occupied(mut entry) = self.paths.entry(fetch.path.clone()) else { return None };
+        let want = entry.get_mut();
+        let since = want.since;
         if *want.need(fetch.kind) != Need::Asked(token) {
-            return;
+            return Some(since);
         }
         if zxid.is_some() && want.event > zxid {
             // The answer is older than an event that came before it: no server does that, but it is checked.
             *want.need(fetch.kind) = Need::Queued;
             self.queue.push_back(fetch.clone());
-            return;
+            return Some(since);
         }
         *want.need(fetch.kind) = Need::Met;
         if want.is_met() {
-            self.paths.remove(&fetch.path);
+            entry.remove();
         }
+        Some(since)
     }
 
     /// A request brought nothing: its reads are to be sent again.
@@ -222,8 +246,10 @@ impl Wants {
             self.again(token, fetches);
         }
         for want in self.paths.values_mut() {
-            want.event = Zxid::NONE;
+            (want.event, want.since) = (Zxid::NONE, ALWAYS);
         }
+        self.ages.clear();
+        self.ageless = true;
     }
 
     /// Answers were larger than the client takes: ask for less at a time.

@@ -61,6 +61,10 @@ const CHILD: usize = 2;
 const PERSISTENT: usize = 3;
 const RECURSIVE: usize = 4;
 
+/// What each list is of.
+const KINDS: [WatchKind; 5] =
+    [WatchKind::Data, WatchKind::Exist, WatchKind::Child, WatchKind::Persistent, WatchKind::PersistentRecursive];
+
 impl Armed {
     fn set(&mut self, list: usize, armed: bool) {
         if let Some(slot) = self.0.get_mut(list) {
@@ -90,6 +94,14 @@ impl Watches {
     pub(super) fn has(&self, path: &str, mode: WatchMode) -> bool {
         let list = if mode == WatchMode::PERSISTENT_RECURSIVE { RECURSIVE } else { PERSISTENT };
         self.paths.get(path.as_bytes()).is_some_and(|armed| armed.lists().any(|l| l == list))
+    }
+
+    /// Every watch, by path.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, WatchKind)> {
+        self.paths.iter().flat_map(|(path, armed)| {
+            let path = core::str::from_utf8(path).unwrap_or_default();
+            armed.lists().filter_map(move |list| Some((path, *KINDS.get(list)?)))
+        })
     }
 
     /// A request that changes watches leaves: what it removes is forgotten now.

@@ -82,29 +82,6 @@ async fn who_joins_a_watch_while_suspended_joins_it_in_its_gap() {
     assert_eq!(arrived(&mut second).await, [LOST, SAME]);
 }
 
-// goal: W1
-#[tokio::test(start_paused = true)]
-async fn a_stream_that_is_not_read_sees_one_gap_and_delays_nobody() {
-    let server = Stage::start().await;
-    let client = server.connect().await;
-    server.create("/a", b"").unwrap();
-    let mut idle = within(client.watch("/a", WatchMode::PERSISTENT)).await.unwrap();
-    let mut busy = within(client.watch("/a", WatchMode::PERSISTENT)).await.unwrap();
-    let changes = 50_000;
-    for _ in 0..changes / 100 {
-        (0..100).for_each(|_| assert!(server.set("/a", b"").is_ok()));
-        for _ in 0..100 {
-            assert_eq!(event(&mut busy).await.0, EventType::NODE_DATA_CHANGED);
-        }
-    }
-    let items = arrived(&mut idle).await;
-    assert_eq!(items[0], OVERFLOW);
-    assert_eq!(events(&items).len(), items.len() - 1, "one gap");
-    assert!(items.len() <= 1_025, "{} items kept", items.len());
-    server.set("/a", b"").unwrap();
-    assert_eq!(event(&mut idle).await.0, EventType::NODE_DATA_CHANGED, "and it goes on");
-}
-
 /// That a session is another one must not drown in an overflow: its ephemerals are gone.
 #[tokio::test(start_paused = true)]
 async fn an_overflow_keeps_the_news_of_a_new_session() {

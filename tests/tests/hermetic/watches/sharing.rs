@@ -69,30 +69,6 @@ async fn nested_recursive_watches_each_tell_once() {
     }
 }
 
-/// Everything that a cycle leaves behind would be seen ten thousand times over.
-// goal: W4
-#[tokio::test(start_paused = true)]
-async fn ten_thousand_cycles_of_watch_and_drop_leave_nothing_behind() {
-    for profile in BOTH {
-        let server = Stage::like(profile).await;
-        let client = server.connect().await;
-        for cycle in 0..10_000 {
-            let mode = MODES[cycle % 2];
-            drop(within(client.watch(if cycle % 3 == 0 { "/a" } else { "/b" }, mode)).await.unwrap());
-        }
-        settle().await;
-        within(client.sync("/")).await.unwrap();
-        assert_eq!(server.watch_count(), 0, "{:?}", server.watches());
-        // What the client remembers, it would set again now.
-        drop(server.take_requests());
-        server.drop_connections();
-        crate::stage::until_suspended(&client).await;
-        within(client.exists("/")).await.unwrap();
-        let ops: Vec<_> = server.take_requests().iter().map(|request| request.op).collect();
-        assert_eq!(ops, [OpCode::EXISTS]);
-    }
-}
-
 /// The next subscriber comes while the removal for the last one is on its way.
 #[tokio::test(start_paused = true)]
 async fn a_watch_set_again_while_it_is_being_removed_stands() {

@@ -31,10 +31,12 @@ pub(super) struct Reached {
     root_deleted: u64,
     whole_transactions: u64,
     refused_by_an_ending_session: u64,
+    cut_with_unread: u64,
+    held_back: u64,
 }
 
 impl Reached {
-    fn all(&self) -> [(&'static str, u64); 14] {
+    fn all(&self) -> [(&'static str, u64); 16] {
         [
             ("cut_while_syncing", self.cut_while_syncing),
             ("cut_before_the_watch_stood", self.cut_before_the_watch_stood),
@@ -50,6 +52,8 @@ impl Reached {
             ("root_deleted", self.root_deleted),
             ("whole_transactions", self.whole_transactions),
             ("refused_by_an_ending_session", self.refused_by_an_ending_session),
+            ("cut_with_unread", self.cut_with_unread),
+            ("held_back", self.held_back),
         ]
     }
 
@@ -68,6 +72,8 @@ impl Reached {
         self.root_deleted += other.root_deleted;
         self.whole_transactions += other.whole_transactions;
         self.refused_by_an_ending_session += other.refused_by_an_ending_session;
+        self.cut_with_unread += other.cut_with_unread;
+        self.held_back += other.held_back;
     }
 
     pub(super) fn assert_all(&self) {
@@ -79,7 +85,7 @@ impl Reached {
 
 enum Request {
     Watch,
-    Reads(Reads),
+    Reads(u64, Vec<Fetch>),
     Ping,
 }
 
@@ -372,30 +378,30 @@ impl Simulation {
                 connection.watching = true;
                 Incoming::Watching
             }
-            Request::Reads(Reads::One(token, _) | Reads::Many(token, _)) if session_ends => {
+            Request::Reads(token, _) if session_ends => {
                 // Refused as a whole, with the zxid that the server is at; that says nothing of the znodes.
                 self.reached.refused_by_an_ending_session += 1;
                 connection.hanging_up = true;
                 let refusal = Refusal::Server(ErrorCode::SESSION_EXPIRED);
                 Incoming::Answer(token, at.zxid, Answer::Refused(refusal))
             }
-            Request::Reads(Reads::One(token, fetch)) => {
+            Request::Reads(token, fetches) if fetches.len() == 1 => {
                 self.reached.plain_reads += u64::from(!self.plan.batches);
-                Incoming::Answer(token, at.zxid, one(&at.tree, &fetch))
+                Incoming::Answer(token, at.zxid, one(&at.tree, &fetches[0]))
             }
-            Request::Reads(Reads::Many(token, _)) if !self.plan.batches => {
+            Request::Reads(token, _) if !self.plan.batches => {
                 // Answered, and then the server hangs up.
                 connection.requests.clear();
                 let refusal = Refusal::Server(ErrorCode::UNIMPLEMENTED);
                 self.machine.answered(self.now, token, Zxid(-1), Answer::Refused(refusal));
                 return self.cut();
             }
-            Request::Reads(Reads::Many(token, fetches)) if fetches.len() > self.plan.batch_limit => {
+            Request::Reads(token, fetches) if fetches.len() > self.plan.batch_limit => {
                 self.reached.too_large += 1;
                 let size = TooLarge { len: fetches.len(), limit: self.plan.batch_limit };
                 Incoming::Answer(token, at.zxid, Answer::Refused(Refusal::ReplyTooLarge(size)))
             }
-            Request::Reads(Reads::Many(token, fetches)) => {
+            Request::Reads(token, fetches) => {
                 self.reached.batch += 1;
                 let results = fetches.iter().map(|fetch| many(&at.tree, fetch)).collect();
                 Incoming::Answer(token, at.zxid, Answer::Many(results))
@@ -442,9 +448,10 @@ impl Simulation {
     }
 
     fn flush(&mut self) {
-        while let Some(reads) = self.machine.next_reads() {
-            self.say(|| format!("ask {reads:?}"));
-            self.request(Request::Reads(reads));
+        while let Some(Reads { token, fetches }) = self.machine.next_reads() {
+            let fetches = fetches.to_vec();
+            self.say(|| format!("ask {token}: {fetches:?}"));
+            self.request(Request::Reads(token, fetches));
         }
         self.outputs();
     }
@@ -470,6 +477,8 @@ impl Simulation {
                     }
                     if snapshot.exact {
                         self.check_cut(&snapshot);
+                        self.reached.cut_with_unread += u64::from(self.machine.wants.oldest().is_some());
+                        self.reached.held_back += u64::from(!self.machine.unpublished.is_empty());
                     } else {
                         self.reached.inexact += 1;
                     }

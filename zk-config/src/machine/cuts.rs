@@ -1,0 +1,115 @@
+//! When a snapshot is published, and what it shows.
+
+use super::{Change, HOLD_MAX, Machine, Output, Phase};
+use crate::{
+    snapshot::{Node, Snapshot},
+    status::MirrorError,
+};
+use std::sync::Arc;
+use tokio::time::Instant;
+use zk_client::Zxid;
+
+/// How much of what changed is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Published {
+    /// All of it: nothing is unread.
+    Everything,
+    /// What is known at a cut.
+    UpTo(Zxid),
+    /// All of it, although it is no cut.
+    AsItIs,
+}
+
+impl Machine {
+    /// The server is at `zxid`, and every event up to it has arrived: a cut, if nothing is unread.
+    pub(crate) fn bookmark(&mut self, now: Instant, zxid: Zxid) {
+        if !matches!(self.phase, Phase::Syncing | Phase::Live) || !zxid.is_some() {
+            return;
+        }
+        self.answered = self.answered.max(zxid);
+        for path in std::mem::take(&mut self.gone) {
+            self.unpublished.gone_by(&path, zxid);
+        }
+        match self.wants.oldest() {
+            None => {
+                self.unrest_since = None;
+                self.cut(now, zxid);
+            }
+            Some(oldest) if self.phase == Phase::Live => self.part(now, zxid, oldest),
+            Some(_) => {}
+        }
+    }
+
+    /// Something is unread that belongs to the transaction `oldest`, or to a later one.
+    fn part(&mut self, now: Instant, zxid: Zxid, oldest: Zxid) {
+        let before = Zxid(oldest.0.saturating_sub(1)).min(zxid);
+        let cut = self.unpublished.newest_cut(before);
+        if cut > self.status.confirmed.max(self.shown_early) && !self.hidden_touched {
+            self.unrest_since = Some(now);
+            self.confirmed(now, cut);
+            self.publish(cut, Published::UpTo(cut));
+        } else if self.unrest_since.is_some_and(|since| now.saturating_duration_since(since) >= HOLD_MAX) {
+            self.unrest_since = Some(now);
+            self.shown_early = zxid;
+            self.publish(zxid, Published::AsItIs);
+        }
+    }
+
+    /// The copy equals the server's subtree at `zxid`.
+    fn cut(&mut self, now: Instant, zxid: Zxid) {
+        let synced = self.phase == Phase::Syncing;
+        self.phase = Phase::Live;
+        self.status.live = true;
+        self.status.ready = true;
+        self.confirmed(now, zxid);
+        self.status.failure = self.hidden.get(&self.root).map(|why| MirrorError::Root(*why));
+        self.publish(zxid, Published::Everything);
+        if synced {
+            let live = Snapshot { live: true, seq: self.snapshot.seq + 1, ..(*self.snapshot).clone() };
+            self.snapshot = Arc::new(live);
+            self.outputs.push(Output::Resynced(self.snapshot.clone()));
+        }
+    }
+
+    fn confirmed(&mut self, now: Instant, zxid: Zxid) {
+        self.status.confirmed = zxid;
+        self.status.last_confirmed = Some(now);
+    }
+
+    fn publish(&mut self, zxid: Zxid, what: Published) {
+        let known_at = if let Published::UpTo(cut) = what { cut } else { Zxid(i64::MAX) };
+        let nodes = &self.nodes;
+        let is_new =
+            |(path, node): (&Arc<str>, &Arc<Node>)| Change { path: path.clone(), old: None, new: Some(node.clone()) };
+        let is_changed = |(path, old): (Arc<str>, Option<Arc<Node>>)| {
+            let new = nodes.get(&*path).cloned();
+            (old != new).then_some(Change { path, old, new })
+        };
+        let changes: Vec<Change> = if self.is_loading() {
+            nodes.iter().map(is_new).collect()
+        } else {
+            self.unpublished.take(known_at).filter_map(is_changed).collect()
+        };
+        let exact = what != Published::AsItIs;
+        let same = changes.is_empty() && !self.hidden_touched;
+        if same && (exact == self.snapshot.exact || !exact) {
+            return;
+        }
+        let hidden = if std::mem::take(&mut self.hidden_touched) {
+            self.hidden.iter().map(|(path, why)| (path.clone(), *why)).collect()
+        } else {
+            self.snapshot.hidden.clone()
+        };
+        self.status.revision = zxid;
+        self.snapshot = Arc::new(Snapshot {
+            root: self.root.clone(),
+            nodes: self.unpublished.held_back(&self.nodes),
+            hidden,
+            revision: zxid,
+            exact,
+            live: self.snapshot.live,
+            seq: self.snapshot.seq + 1,
+        });
+        self.outputs.push(Output::Snapshot { snapshot: self.snapshot.clone(), changes });
+    }
+}
