@@ -1,7 +1,14 @@
-//! What the command line says. Must not know what is done about it.
+//! What the command line says: the commands, and what several of them share. Must not know what is done about it.
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::path::PathBuf;
+
+mod commands;
+
+pub(crate) use commands::{
+    FanoutArgs, FaultKind, LoadArgs, NotifyArgs, ReportArgs, ResyncArgs, ScaleArgs, SideBySideArgs, SoakArgs,
+    WatcherArgs,
+};
 
 /// Measures a ZooKeeper ensemble and the zk crates on it; the floor is a raw socket in the same rounds.
 #[derive(Debug, Parser)]
@@ -17,18 +24,33 @@ pub(crate) enum Command {
     Notify(NotifyArgs),
     /// From connecting to the complete mirror
     Load(LoadArgs),
+    /// Many sessions in a process: from a write to the value that the last of them holds
+    Fanout(FanoutArgs),
+    /// From the return of a lost connection to the exact mirror
+    Resync(ResyncArgs),
+    /// Writes for minutes while faults are injected; the mirror is compared with the server at the end
+    Soak(SoakArgs),
+    /// How load and memory grow with the tree, and the process with its sessions
+    Scale(ScaleArgs),
+    /// Other clients in the same rounds: notify, load and fanout, one after the other, on one server
+    SideBySide(SideBySideArgs),
+    /// A page with tables and plots, out of JSON lines
+    Report(ReportArgs),
     /// One watcher in this process, for this or any other harness
     PeerWatcher(WatcherArgs),
     /// The same with a raw socket and no client library
     #[command(hide = true)]
     FloorWatcher(WatcherArgs),
+    /// The in-process server in a process of its own, until stdin ends
+    #[command(hide = true)]
+    TestServer,
 }
 
-/// Where to measure, and how often.
-#[derive(Debug, Args)]
-pub(crate) struct RunArgs {
-    /// The server to measure; without it, a real one is started
-    #[arg(long, value_name = "HOST:PORT")]
+/// Where to measure.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The servers to measure: writes go to the first that answers, watchers to the last; without it, one is started
+    #[arg(long, value_name = "HOST:PORT,..")]
     pub(crate) connect: Option<String>,
     /// Which version to start
     #[arg(long, value_name = "VERSION", default_value = "3.9.5", conflicts_with = "connect")]
@@ -36,85 +58,34 @@ pub(crate) struct RunArgs {
     /// Start the server with its data in memory and without fsync
     #[arg(long, conflicts_with = "connect")]
     pub(crate) in_memory: bool,
-    /// Rounds to keep; a round is floor, ours, floor
-    #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..=1000))]
-    pub(crate) rounds: u32,
-    /// Rounds to try at most; those in which the two floors disagree by more than 10 % are discarded
-    #[arg(long, default_value_t = 15, value_parser = value_parser!(u32).range(1..=10_000))]
-    pub(crate) rounds_max: u32,
-    /// The mirror's tokio runtime
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) runtime: Runtime,
-    /// A file for one JSON line per watcher and round
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
+    /// Start no real server but zk-testkit's, which needs no Java
+    #[arg(long, conflicts_with_all = ["connect", "server", "in_memory"])]
+    pub(crate) test_server: bool,
     /// The znode to work below; it must not exist and is removed at the end. Default: a new name
     #[arg(long, value_name = "PATH", value_parser = path)]
     pub(crate) root: Option<String>,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct NotifyArgs {
+/// How often to measure, and whom.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
     #[command(flatten)]
-    pub(crate) run: RunArgs,
-    /// Znodes of 100 bytes; each write takes a random one
-    #[arg(long, default_value_t = 1000, value_parser = value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) keys: u32,
-    /// Writes a second
-    #[arg(long, default_value_t = 1000, value_parser = value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) rate: u32,
-    /// Seconds that are measured, for each watcher in each round; a second of warm-up precedes them
-    #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..=3600))]
-    pub(crate) seconds: u32,
-    /// Writes that are due at the same moment; the floor reads them by multiRead if there are several
-    #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..=10_000))]
-    pub(crate) burst: u32,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct LoadArgs {
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
-    /// Sizes of the tree, in znodes of 100 bytes
-    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000], value_parser = value_parser!(u32).range(1..=10_000_000))]
-    pub(crate) nodes: Vec<u32>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct WatcherArgs {
-    /// What to measure
-    #[arg(long, value_enum)]
-    pub(crate) bench: Bench,
-    /// The server
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) connect: String,
-    /// The znode to mirror
-    #[arg(long, value_name = "PATH", value_parser = path)]
-    pub(crate) root: String,
-    /// notify: the highest sequence number; load: the number of znodes
-    #[arg(long, default_value_t = 100_000, value_parser = value_parser!(u32).range(1..=100_000_000))]
-    pub(crate) count: u32,
-    /// Children `k0000`.. of the root
-    #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
-    pub(crate) keys: u32,
-    /// Sessions in this process; the last one to hold a value counts
-    #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..=100_000))]
-    pub(crate) sessions: u32,
-    /// The watcher's name in the JSON line
-    #[arg(long, default_value = "zk-config")]
-    pub(crate) name: String,
-    /// throughput: how long with 256 in flight
-    #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..=3600))]
-    pub(crate) secs: u32,
-    /// The tokio runtime
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) runtime: Runtime,
-    /// notify: also tell when the event came, when the value was published, and context switches
-    #[arg(long)]
-    pub(crate) split: bool,
-    /// The floor reads events that came together by multiRead
-    #[arg(long, hide = true)]
-    pub(crate) many: bool,
+    pub(crate) server: ServerArgs,
+    /// Rounds to keep; a round is floor, ours and who else is measured, floor
+    #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
+    /// Rounds to try at most; those in which the two floors disagree by more than 10 % are discarded
+    #[arg(long, default_value_t = 15, value_parser = value_parser!(u32).range(1..=10_000))]
+    pub(crate) rounds_max: u32,
+    /// Our tokio runtimes; each is a watcher of its own
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "current-thread")]
+    pub(crate) runtime: Vec<Runtime>,
+    /// Other clients in the same rounds, built from benches/peers: all that this machine can build, or those named
+    #[arg(long, value_enum, value_delimiter = ',', num_args = 0.., require_equals = true)]
+    pub(crate) peers: Option<Vec<Peer>>,
+    /// A file for one JSON line per watcher and round
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// What a watcher measures.
@@ -126,6 +97,8 @@ pub(crate) enum Bench {
     Load,
     /// getData of one znode
     Throughput,
+    /// Opening sessions, and letting them rest
+    Sessions,
 }
 
 /// Which tokio runtime.
@@ -138,6 +111,24 @@ pub(crate) enum Runtime {
     MultiThread,
 }
 
+/// Another client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Peer {
+    /// zookeeper-client 0.11, tokio's current-thread runtime
+    ZookeeperClient,
+    /// zookeeper-client 0.11, two worker threads
+    ZookeeperClientMt,
+    /// ZooKeeper's own Java client
+    Java,
+    /// CuratorCache
+    Curator,
+}
+
+/// A value's name on the command line.
+pub(crate) fn name_of(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
 fn path(text: &str) -> Result<String, String> {
     zk_proto::path::validate(text).map_err(|error| error.to_string())?;
     if text == "/" { Err("must not be the root of everything".to_owned()) } else { Ok(text.to_owned()) }
@@ -148,6 +139,10 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
 
+    fn parsed(line: &str) -> Command {
+        Cli::try_parse_from(line.split_whitespace()).unwrap().command
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
@@ -157,15 +152,33 @@ mod tests {
     fn the_contract_of_peer_watcher_is_understood() {
         let line = "zk-bench peer-watcher --bench notify --connect 127.0.0.1:1 --root /b --count 5 --keys 1000 \
                     --sessions 2 --name x --secs 3";
-        let Command::PeerWatcher(args) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else {
+        let Command::PeerWatcher(args) = parsed(line) else {
             panic!("another command");
         };
         assert_eq!((args.bench, args.count, args.keys, args.sessions, args.secs), (Bench::Notify, 5, 1000, 2, 3));
     }
 
     #[test]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "any other is wrong")]
+    fn peers_are_all_some_or_none() {
+        let peers = |line| match parsed(line) {
+            Command::Notify(args) => args.run.peers,
+            _ => panic!("another command"),
+        };
+        assert_eq!(peers("zk-bench notify"), None);
+        assert_eq!(peers("zk-bench notify --peers --rate 5"), Some(Vec::new()));
+        assert_eq!(peers("zk-bench notify --peers=java,curator"), Some(vec![Peer::Java, Peer::Curator]));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
-        for line in ["zk-bench notify --keys 0", "zk-bench notify --root b", "zk-bench load --nodes 0"] {
+        for line in [
+            "zk-bench notify --keys 0",
+            "zk-bench notify --root b",
+            "zk-bench load --nodes 0",
+            "zk-bench soak --test-server --in-memory",
+            "zk-bench resync --changes 5 --nodes 0",
+        ] {
             assert!(Cli::try_parse_from(line.split_whitespace()).is_err(), "{line}");
         }
     }

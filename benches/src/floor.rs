@@ -3,6 +3,9 @@
 
 mod load;
 mod notify;
+mod sessions;
+
+pub(crate) use load::walk;
 
 use crate::{
     args::{Bench, WatcherArgs},
@@ -14,7 +17,8 @@ pub(crate) fn run(args: &WatcherArgs) -> Result<(), Failure> {
     let line = match args.bench {
         Bench::Notify => report::json(&notify::run(args)?),
         Bench::Load => report::json(&load::run(args)?),
-        Bench::Throughput => return Err(Failure::Usage("the floor measures notify and load only")),
+        Bench::Sessions => report::json(&sessions::run(args)?),
+        Bench::Throughput => return Err(Failure::Usage("the floor measures notify, load and sessions only")),
     };
     report::print(&line?)
 }

@@ -1,20 +1,16 @@
-//! `zk-bench load`: floor and mirror read the same tree, in rounds.
+//! `zk-bench load`: floor, mirror and others read the same tree, in rounds.
 
 use crate::{
-    args::{LoadArgs, Runtime},
-    child::Watcher,
+    args::LoadArgs,
+    contenders::{Contender, Contenders, PATIENCE},
     error::Failure,
+    machine::Header,
     report::{self, Column, Lines, LoadLine},
     rounds::{self, Place, Round},
     server::{self, Server},
     tree::{Shape, Tree},
 };
-use clap::ValueEnum;
 use serde::Serialize;
-use std::time::Duration;
-
-/// A tree is loaded after this, or never.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Loads before the first round: a server's Java compiles what it does often.
 const WARM_UPS: usize = 3;
@@ -23,60 +19,73 @@ const WARM_UPS: usize = 3;
 #[derive(Serialize)]
 struct Record<'a> {
     round: u32,
-    place: Place,
+    place: String,
     kept: bool,
     #[serde(flatten)]
     line: &'a LoadLine,
 }
 
-const COLUMNS: [Column<LoadLine>; 4] = [
+const COLUMNS: [Column<LoadLine>; 5] = [
     ("ms", |line| line.seconds * 1000.0),
     ("CPU ms", |line| line.cpu_s * 1000.0),
     ("resident MB", |line| line.rss_kb as f64 / 1024.0),
     ("peak MB", |line| line.hwm_kb as f64 / 1024.0),
+    ("bytes/znode", bytes_per_znode),
 ];
 
+/// Resident memory that came with the tree.
+fn bytes_per_znode(line: &LoadLine) -> f64 {
+    let grown = |base_kb| line.rss_kb.saturating_sub(base_kb) as f64 * 1024.0 / line.nodes.max(1) as f64;
+    line.base_kb.map_or(f64::NAN, grown)
+}
+
 pub(crate) fn run(args: &LoadArgs) -> Result<(), Failure> {
-    let mut lines = Lines::create(args.run.out.as_deref())?;
-    let server = Server::find(&args.run)?;
+    on(&Server::find(&args.run.server)?, &Contenders::find(&args.run)?, args)
+}
+
+/// The same on a server that stands.
+pub(crate) fn on(server: &Server, contenders: &Contenders, args: &LoadArgs) -> Result<(), Failure> {
+    let mut lines = Lines::create(args.run.out.as_deref(), &Header::now("load", &server.what))?;
+    let names = &contenders.names;
     for keys in &args.nodes {
-        let root = format!("{}-{keys}", server::root(&args.run));
+        let root = format!("{}-{keys}", server::root(&args.run.server));
         let shape = Shape::Deep(*keys);
         report::tell(&format!("creating {} znodes", shape.nodes()));
-        let _tree = Tree::create(&server.addr, &root, shape, server.is_foreign())?;
-        let done = |round: &Round<LoadLine>| record(&mut lines, round);
-        let step = |place| step(&server.addr, &root, shape, args.run.runtime, place);
+        let _tree = Tree::create(&server.writer, &root, shape, server.is_foreign())?;
+        let done = |round: &Round<LoadLine>| record(&mut lines, names, round);
+        let step = |place| step(server, &root, shape, contenders.at(place));
         (0..WARM_UPS).try_for_each(|_| step(Place::FloorBefore).map(drop))?;
-        let rounds = rounds::interleave(args.run.rounds, args.run.rounds_max, |line| line.seconds, step, done)?;
+        let often = (args.run.rounds, args.run.rounds_max);
+        let rounds = rounds::interleave(names, often, |line| line.seconds, step, done)?;
         report::print(&format!(
             "load: {} znodes of 100 bytes; {}.\n\n{}\n",
             shape.nodes(),
             server.what,
-            rounds::summary(&rounds, &COLUMNS)
+            rounds::summary(&rounds, names, &COLUMNS)
         ))?;
     }
     Ok(())
 }
 
-fn record(lines: &mut Lines, round: &Round<LoadLine>) -> Result<(), Failure> {
+fn record(lines: &mut Lines, names: &[String], round: &Round<LoadLine>) -> Result<(), Failure> {
     let Round { number, kept, .. } = *round;
-    round.steps().into_iter().try_for_each(|(place, line)| lines.add(&Record { round: number, place, kept, line }))
+    round.steps().try_for_each(|(place, line)| {
+        let place = place.name(names);
+        lines.add(&Record { round: number, place, kept, line })
+    })
 }
 
-fn step(addr: &str, root: &str, shape: Shape, runtime: Runtime, place: Place) -> Result<LoadLine, Failure> {
-    let ours = place == Place::Ours;
-    let (command, name) = if ours { ("peer-watcher", "ours") } else { ("floor-watcher", "floor") };
+fn step(server: &Server, root: &str, shape: Shape, watcher: &Contender) -> Result<LoadLine, Failure> {
     let nodes = shape.nodes();
     let count = nodes.to_string();
-    let mut args: Vec<String> =
-        [command, "--bench", "load", "--connect", addr, "--root", root, "--count", &count].map(str::to_owned).into();
-    let runtime = runtime.to_possible_value().filter(|_| ours).map(|value| value.get_name().to_owned());
-    args.extend(runtime.into_iter().flat_map(|name| ["--runtime".to_owned(), name]));
-    let text = Watcher::spawn(name, &args)?.last_line(PATIENCE)?;
-    let line: LoadLine = serde_json::from_str(&text).map_err(|error| Failure::io("read a watcher")(error.into()))?;
+    let contract = ["--bench", "load", "--connect", &server.watchers, "--root", root, "--count", &count];
+    let split = watcher.is_ours.then_some("--split");
+    let args: Vec<String> = contract.into_iter().chain(split).map(str::to_owned).collect();
+    let line: LoadLine = watcher.spawn(&args)?.last_json(PATIENCE)?;
     if line.nodes == nodes as usize {
         Ok(line)
     } else {
-        Err(Failure::Watcher { name: name.to_owned(), what: format!("holds {} of {nodes} znodes", line.nodes) })
+        let what = format!("holds {} of {nodes} znodes", line.nodes);
+        Err(Failure::Watcher { name: watcher.name.clone(), what })
     }
 }

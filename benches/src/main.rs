@@ -4,16 +4,25 @@
 
 mod args;
 mod child;
+mod contenders;
 mod error;
 mod floor;
+mod lab;
 mod load;
+mod machine;
 mod notify;
 mod ours;
+mod page;
+mod peers;
 mod raw;
 mod report;
+mod resync;
 mod rounds;
 mod samples;
+mod scale;
 mod server;
+mod side_by_side;
+mod soak;
 mod stats;
 mod tree;
 mod usage;
@@ -40,7 +49,14 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Notify(args) => notify::run(&args),
         Command::Load(args) => load::run(&args),
+        Command::Fanout(args) => notify::fanout(&args),
+        Command::Resync(args) => resync::run(&args),
+        Command::Soak(args) => soak::run(&args),
+        Command::Report(args) => page::run(&args),
+        Command::Scale(args) => scale::run(&args),
+        Command::SideBySide(args) => side_by_side::run(&args),
         Command::PeerWatcher(args) => ours::run(&args),
         Command::FloorWatcher(args) => floor::run(&args),
+        Command::TestServer => server::run_test_server(),
     }
 }

@@ -1,23 +1,23 @@
-//! `zk-bench notify`: writer, floor and mirror on one server, in rounds.
+//! `zk-bench notify` and `fanout`: a writer and watchers on one server, in rounds.
 
 use crate::{
-    args::{NotifyArgs, Runtime},
-    child::Watcher,
+    args::{FanoutArgs, NotifyArgs, RunArgs},
+    contenders::{Contender, Contenders},
     error::Failure,
+    machine::Header,
     report::{self, Column, Lines},
-    rounds::{self, Place, Round},
-    samples::NotifyLine,
+    rounds::{self, Round},
+    samples::{NotifyLine, Split},
     server::{self, Server},
     stats::{tenths, us},
     tree::{Shape, Tree},
     writer::{self, Plan},
 };
-use clap::ValueEnum;
 use serde::Serialize;
 use std::time::Duration;
 
 /// A watcher is ready after this, or never.
-const READY_PATIENCE: Duration = Duration::from_secs(60);
+const READY_PATIENCE: Duration = Duration::from_secs(120);
 /// The last value is with the watcher after this, or never.
 const END_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,13 +39,24 @@ struct Step {
 #[derive(Serialize)]
 struct Record<'a> {
     round: u32,
-    place: Place,
+    place: String,
     kept: bool,
     rate: u32,
     burst: u32,
     keys: u32,
+    sessions: u32,
     #[serde(flatten)]
     step: &'a Step,
+}
+
+/// What is to be measured.
+struct Job<'a> {
+    bench: &'static str,
+    run: &'a RunArgs,
+    plan: Plan,
+    sessions: u32,
+    columns: &'a [Column<Step>],
+    figure: fn(&Step) -> f64,
 }
 
 const COLUMNS: [Column<Step>; 11] = [
@@ -56,73 +67,91 @@ const COLUMNS: [Column<Step>; 11] = [
     ("woken p99", |step| step.line.p99),
     ("held beyond ack", |step| split(step, |split| split.held_p50) - step.ack_p50),
     ("woken beyond ack", |step| step.beyond_ack),
-    ("reply to held", |step| split(step, |split| split.apply_p50.unwrap_or(f64::NAN))),
+    ("reply to held", |step| split(step, |split| split.apply_p50)),
     ("CPU us/update", |step| step.line.cpu_us_per_update),
-    ("switches/update", |step| split(step, |split| split.switches_per_update)),
+    ("switches/update", |step| split(step, |split| Some(split.switches_per_update))),
     ("peak MB", |step| step.line.hwm_kb as f64 / 1024.0),
 ];
 
-fn split(step: &Step, figure: fn(&crate::samples::Split) -> f64) -> f64 {
-    step.line.split.as_ref().map_or(f64::NAN, figure)
+const FANOUT_COLUMNS: [Column<Step>; 7] = [
+    ("ack p50", |step| step.ack_p50),
+    ("last one p50", |step| step.line.p50),
+    ("p90", |step| step.line.p90),
+    ("p99", |step| step.line.p99),
+    ("max", |step| step.line.max),
+    ("CPU us/update", |step| step.line.cpu_us_per_update),
+    ("peak MB", |step| step.line.hwm_kb as f64 / 1024.0),
+];
+
+fn split(step: &Step, figure: fn(&Split) -> Option<f64>) -> f64 {
+    step.line.split.as_ref().and_then(figure).unwrap_or(f64::NAN)
 }
 
 pub(crate) fn run(args: &NotifyArgs) -> Result<(), Failure> {
-    let mut lines = Lines::create(args.run.out.as_deref())?;
-    let server = Server::find(&args.run)?;
-    let root = server::root(&args.run);
-    let _tree = Tree::create(&server.addr, &root, Shape::Flat(args.keys), server.is_foreign())?;
-    let plan = Plan { keys: args.keys, rate: args.rate, burst: args.burst, seconds: args.seconds };
-    let done = |round: &Round<Step>| record(&mut lines, args, round);
-    let step = |place| step(&server.addr, &root, plan, args.run.runtime, place);
-    let rounds = rounds::interleave(args.run.rounds, args.run.rounds_max, |step| step.beyond_ack, step, done)?;
-    let each = if args.burst == 1 { "one at a time".to_owned() } else { format!("in bursts of {}", args.burst) };
-    report::print(&format!(
-        "notify: {} znodes of 100 bytes, {each}, {}/s, {} s for each watcher in each round; {}. Microseconds.\n\n{}",
-        args.keys,
-        args.rate,
-        args.seconds,
-        server.what,
-        rounds::summary(&rounds, &COLUMNS)
-    ))
+    on(&Server::find(&args.run.server)?, &Contenders::find(&args.run)?, args)
 }
 
-fn record(lines: &mut Lines, args: &NotifyArgs, round: &Round<Step>) -> Result<(), Failure> {
-    let NotifyArgs { rate, burst, keys, .. } = *args;
-    let Round { number, kept, .. } = *round;
-    let records = round.steps().map(|(place, step)| Record { round: number, place, kept, rate, burst, keys, step });
-    records.iter().try_for_each(|record| lines.add(record))
+/// The same on a server that stands.
+pub(crate) fn on(server: &Server, contenders: &Contenders, args: &NotifyArgs) -> Result<(), Failure> {
+    let NotifyArgs { keys, rate, burst, seconds, .. } = *args;
+    let plan = Plan { keys, rate, burst, seconds };
+    let figure = |step: &Step| step.beyond_ack;
+    let job = Job { bench: "notify", run: &args.run, plan, sessions: 1, columns: &COLUMNS, figure };
+    let each = if burst == 1 { "one at a time".to_owned() } else { format!("in bursts of {burst}") };
+    let what =
+        format!("notify: {keys} znodes of 100 bytes, {each}, {rate}/s, {seconds} s for each watcher in each round");
+    report::print(&format!("{what}; {}. Microseconds.\n\n{}", server.what, measure(server, contenders, &job)?))
 }
 
-fn step(addr: &str, root: &str, plan: Plan, runtime: Runtime, place: Place) -> Result<Step, Failure> {
-    let command = if place == Place::Ours { "peer-watcher" } else { "floor-watcher" };
-    let (count, keys) = (plan.measured().to_string(), plan.keys.to_string());
-    let mut args: Vec<String> = [
-        command,
-        "--bench",
-        "notify",
-        "--connect",
-        addr,
-        "--root",
-        root,
-        "--count",
-        &count,
-        "--keys",
-        &keys,
-        "--split",
-    ]
-    .map(str::to_owned)
-    .into();
-    if place == Place::Ours {
-        let runtime = runtime.to_possible_value().map(|value| value.get_name().to_owned());
-        args.extend(runtime.into_iter().flat_map(|name| ["--runtime".to_owned(), name]));
-    } else if plan.burst > 1 {
-        args.push("--many".to_owned());
+pub(crate) fn fanout(args: &FanoutArgs) -> Result<(), Failure> {
+    fanout_on(&Server::find(&args.run.server)?, &Contenders::find(&args.run)?, args)
+}
+
+/// The same on a server that stands.
+pub(crate) fn fanout_on(server: &Server, contenders: &Contenders, args: &FanoutArgs) -> Result<(), Failure> {
+    let FanoutArgs { sessions, keys, rate, seconds, .. } = *args;
+    let plan = Plan { keys, rate, burst: 1, seconds };
+    let figure = |step: &Step| step.line.p50;
+    let job = Job { bench: "fanout", run: &args.run, plan, sessions, columns: &FANOUT_COLUMNS, figure };
+    let what = format!("fanout: {sessions} sessions in a process, {keys} znodes of 100 bytes, {rate}/s, {seconds} s");
+    let table = measure(server, contenders, &job)?;
+    report::print(&format!("{what}; {}. Until the last session has the value; microseconds.\n\n{table}", server.what))
+}
+
+fn measure(server: &Server, contenders: &Contenders, job: &Job<'_>) -> Result<String, Failure> {
+    let mut lines = Lines::create(job.run.out.as_deref(), &Header::now(job.bench, &server.what))?;
+    let root = server::root(&job.run.server);
+    let _tree = Tree::create(&server.writer, &root, Shape::Flat(job.plan.keys), server.is_foreign())?;
+    let names = &contenders.names;
+    let done = |round: &Round<Step>| record(&mut lines, job, names, round);
+    let step = |place| step(server, &root, job, contenders.at(place));
+    let rounds = rounds::interleave(names, (job.run.rounds, job.run.rounds_max), job.figure, step, done)?;
+    Ok(rounds::summary(&rounds, names, job.columns))
+}
+
+fn record(lines: &mut Lines, job: &Job<'_>, names: &[String], round: &Round<Step>) -> Result<(), Failure> {
+    let Plan { rate, burst, keys, .. } = job.plan;
+    let (sessions, number, kept) = (job.sessions, round.number, round.kept);
+    round.steps().try_for_each(|(place, step)| {
+        let place = place.name(names);
+        lines.add(&Record { round: number, place, kept, rate, burst, keys, sessions, step })
+    })
+}
+
+fn step(server: &Server, root: &str, job: &Job<'_>, watcher: &Contender) -> Result<Step, Failure> {
+    let numbers = [job.plan.measured(), job.plan.keys, job.sessions].map(|number| number.to_string());
+    let [count, keys, sessions] = &numbers;
+    let contract =
+        ["--bench", "notify", "--connect", &server.watchers, "--root", root, "--count", count, "--keys", keys];
+    let mut args: Vec<String> = contract.into_iter().chain(["--sessions", sessions]).map(str::to_owned).collect();
+    if watcher.is_ours {
+        args.push("--split".to_owned());
+        args.extend((job.plan.burst > 1).then(|| "--many".to_owned()));
     }
-    let watcher = Watcher::spawn(if place == Place::Ours { "ours" } else { "floor" }, &args)?;
-    watcher.line(READY_PATIENCE)?;
-    let written = writer::write(addr, root, plan)?;
-    let text = watcher.last_line(END_PATIENCE)?;
-    let line: NotifyLine = serde_json::from_str(&text).map_err(|error| Failure::io("read a watcher")(error.into()))?;
+    let watcher = watcher.spawn(&args)?;
+    watcher.ready(READY_PATIENCE)?;
+    let written = writer::write(&server.writer, root, job.plan)?;
+    let line: NotifyLine = watcher.last_json(END_PATIENCE)?;
     let [ack_p50, ack_p99] = [0.5, 0.99].map(|q| us(written.acks.value_at_quantile(q)));
     let [late_p50, late_p99] = [0.5, 0.99].map(|q| us(written.late.value_at_quantile(q)));
     Ok(Step { ack_p50, ack_p99, late_p50, late_p99, beyond_ack: tenths(line.p50 - ack_p50), line })

@@ -5,6 +5,7 @@
 mod ledger;
 mod load;
 mod notify;
+mod sessions;
 mod throughput;
 
 use crate::{
@@ -20,17 +21,12 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 const WORKERS: usize = 2;
 
 pub(crate) fn run(args: &WatcherArgs) -> Result<(), Failure> {
-    let runtime = match args.runtime {
-        Runtime::CurrentThread => tokio::runtime::Builder::new_current_thread().enable_all().build(),
-        Runtime::MultiThread => {
-            tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()
-        }
-    };
-    let runtime = runtime.map_err(Failure::io("start threads"))?;
+    let runtime = runtime(args.runtime)?;
     let line = runtime.block_on(async {
         match args.bench {
             Bench::Notify => notify::run(args).await.map(|line| report::json(&line)),
             Bench::Load => load::run(args).await.map(|line| report::json(&line)),
+            Bench::Sessions => sessions::run(args).await.map(|line| report::json(&line)),
             Bench::Throughput => throughput::run(args).await.map(|line| report::json(&line)),
         }
     });
@@ -40,4 +36,15 @@ pub(crate) fn run(args: &WatcherArgs) -> Result<(), Failure> {
 
 fn connector(args: &WatcherArgs) -> Result<zk_client::Connector, Failure> {
     Ok(zk_client::Connector::new(&args.connect)?.session_timeout(SESSION_TIMEOUT))
+}
+
+/// A tokio runtime.
+pub(crate) fn runtime(kind: Runtime) -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = match kind {
+        Runtime::CurrentThread => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        Runtime::MultiThread => {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()
+        }
+    };
+    runtime.map_err(Failure::io("start threads"))
 }

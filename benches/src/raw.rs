@@ -6,7 +6,7 @@ use crate::{error::Failure, wire};
 use bytes::Bytes;
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
 };
 use zk_proto::{ErrorCode, Op, jute::decode_from, records::Empty};
 
@@ -71,6 +71,12 @@ impl Outbox {
         write(&mut self.frames, self.xid);
     }
 
+    /// Ends the connection, so that who reads it sees its end.
+    pub(crate) fn end(&self) {
+        // It has ended already, or ends now.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
     /// Sends what was added, if anything was.
     pub(crate) fn flush_if_any(&mut self) -> Result<(), Failure> {
         if self.frames.is_empty() { Ok(()) } else { self.flush() }
@@ -116,6 +122,17 @@ impl Inbox {
     /// Whether the next frame is here already.
     pub(crate) fn has_frame(&self) -> bool {
         matches!(self.frame_len(), Ok(Some(len)) if self.end - self.begin >= 4 + len)
+    }
+
+    /// Reads what has come; waits if nothing has.
+    pub(crate) fn read_once(&mut self) -> io::Result<()> {
+        let needed = self.frame_len()?.map_or(4, |len| 4 + len);
+        self.fill(needed)
+    }
+
+    /// For who waits for several.
+    pub(crate) const fn socket(&self) -> &TcpStream {
+        &self.stream
     }
 
     /// The body of the next reply; events are skipped.

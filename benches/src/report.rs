@@ -2,8 +2,10 @@
 
 use crate::{
     error::Failure,
+    machine::Header,
     stats::{median, tenths},
     usage::Memory,
+    value::{cpu_ns, now_ns},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -38,6 +40,9 @@ pub(crate) struct LoadLine {
     pub(crate) cpu_s: f64,
     pub(crate) rss_kb: u64,
     pub(crate) hwm_kb: u64,
+    /// Resident before anything was done; more than the contract asks for, with `--split`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) base_kb: Option<u64>,
 }
 
 impl LoadLine {
@@ -46,17 +51,86 @@ impl LoadLine {
         let seconds = |ns: u64| ns as f64 / 1e9;
         let Memory { rss_kb, hwm_kb } = Memory::now();
         let (seconds, cpu_s) = (seconds(elapsed_ns), seconds(cpu_ns));
-        Self { bench: "load".into(), watcher: watcher.to_owned(), nodes, seconds, cpu_s, rss_kb, hwm_kb }
+        Self { bench: "load".into(), watcher: watcher.to_owned(), nodes, seconds, cpu_s, rss_kb, hwm_kb, base_kb: None }
     }
 }
 
-/// The file for one JSON line per watcher and round, if one is wanted.
+/// The line of a watcher that holds many sessions.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SessionsLine {
+    pub(crate) bench: Cow<'static, str>,
+    pub(crate) watcher: String,
+    pub(crate) sessions: u32,
+    /// Until all were open and knew their znodes.
+    pub(crate) seconds: f64,
+    pub(crate) cpu_s: f64,
+    /// CPU of a session that rests, in microseconds a second.
+    pub(crate) rest_us_per_s: f64,
+    /// Resident memory of a session.
+    pub(crate) kb_per_session: f64,
+    pub(crate) rss_kb: u64,
+    pub(crate) hwm_kb: u64,
+}
+
+/// Clocks and memory before the first session..
+pub(crate) struct SessionsBegin {
+    at_ns: u64,
+    cpu_ns: u64,
+    rss_kb: u64,
+}
+
+/// ..and when all are open.
+pub(crate) struct SessionsRest {
+    seconds: f64,
+    cpu_s: f64,
+    kb: u64,
+    at_ns: u64,
+    cpu_ns: u64,
+}
+
+impl SessionsBegin {
+    pub(crate) fn now() -> Self {
+        Self { rss_kb: Memory::now().rss_kb, at_ns: now_ns(), cpu_ns: cpu_ns() }
+    }
+
+    pub(crate) fn all_are_open(&self) -> SessionsRest {
+        let (at_ns, cpu_ns) = (now_ns(), cpu_ns());
+        let seconds = |from, to: u64| to.saturating_sub(from) as f64 / 1e9;
+        let kb = Memory::now().rss_kb.saturating_sub(self.rss_kb);
+        SessionsRest { seconds: seconds(self.at_ns, at_ns), cpu_s: seconds(self.cpu_ns, cpu_ns), kb, at_ns, cpu_ns }
+    }
+}
+
+impl SessionsRest {
+    /// To be made while the sessions are still open.
+    pub(crate) fn line(&self, watcher: &str, sessions: u32) -> SessionsLine {
+        let each = f64::from(sessions.max(1));
+        let rested_s = now_ns().saturating_sub(self.at_ns) as f64 / 1e9;
+        let used_us = cpu_ns().saturating_sub(self.cpu_ns) as f64 / 1e3;
+        let Memory { rss_kb, hwm_kb } = Memory::now();
+        SessionsLine {
+            bench: "sessions".into(),
+            watcher: watcher.to_owned(),
+            sessions,
+            seconds: self.seconds,
+            cpu_s: self.cpu_s,
+            rest_us_per_s: used_us / rested_s.max(f64::MIN_POSITIVE) / each,
+            kb_per_session: self.kb as f64 / each,
+            rss_kb,
+            hwm_kb,
+        }
+    }
+}
+
+/// The file for one JSON line per watcher and round, if one is wanted. Its first line says what the others are.
 pub(crate) struct Lines(Option<File>);
 
 impl Lines {
-    pub(crate) fn create(path: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn create(path: Option<&Path>, header: &Header) -> Result<Self, Failure> {
         let create = |path: &Path| File::create(path).map_err(Failure::io(format!("create {}", path.display())));
-        path.map(create).transpose().map(Self)
+        let mut lines = Self(path.map(create).transpose()?);
+        lines.add(&serde_json::json!({ "header": header }))?;
+        Ok(lines)
     }
 
     pub(crate) fn add(&mut self, value: &impl Serialize) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! What a notify watcher saw, and the JSON line that says it; the contract of peers.md.
 
 use crate::{
-    stats::{percentile, tenths, us},
+    stats::{self, percentile, tenths, us},
     usage::{Memory, Usage},
     value::{END, Stamp, WARM_UP, now_ns},
 };
@@ -32,14 +32,23 @@ pub(crate) struct NotifyLine {
 /// More than the contract asks for, with `--split`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Split {
-    /// The event's bytes were read from the socket.
-    pub(crate) event_p50: f64,
+    /// The event's bytes were read from the socket. Times are of one session, and unknown for several.
+    pub(crate) event_p50: Option<f64>,
     /// The value can be read: from the mirror's snapshot, or from the floor's buffer.
-    pub(crate) held_p50: f64,
+    pub(crate) held_p50: Option<f64>,
     /// The reply's bytes were read from the socket, until the value can be read; the floor has no such time.
     pub(crate) apply_p50: Option<f64>,
     pub(crate) switches_per_update: f64,
+    /// The latencies at [`CURVE`].
+    #[serde(default)]
+    pub(crate) curve: Vec<f64>,
 }
+
+/// Where a curve of percentiles is drawn, in millionths.
+pub(crate) const CURVE: [usize; 15] = [
+    1, 100_000, 250_000, 500_000, 750_000, 900_000, 950_000, 975_000, 990_000, 995_000, 997_500, 999_000, 999_500,
+    999_900, 1_000_000,
+];
 
 /// When the parts of an update were over.
 #[derive(Clone, Copy, Debug)]
@@ -126,16 +135,17 @@ impl Samples {
             split: split.then(|| Split {
                 event_p50: median_us(&mut self.events),
                 held_p50: median_us(&mut self.helds),
-                apply_p50: (!self.applies.is_empty()).then(|| median_us(&mut self.applies)),
+                apply_p50: median_us(&mut self.applies),
                 switches_per_update: (used.switches as f64 / updates * 100.0).round() / 100.0,
+                curve: CURVE.map(|q| us(stats::at_millionths(&latencies, q))).into(),
             }),
         }
     }
 }
 
-fn median_us(numbers: &mut [u64]) -> f64 {
+fn median_us(numbers: &mut [u64]) -> Option<f64> {
     numbers.sort_unstable();
-    us(percentile(numbers, 500))
+    (!numbers.is_empty()).then(|| us(percentile(numbers, 500)))
 }
 
 #[cfg(test)]
@@ -168,5 +178,15 @@ mod tests {
         assert_eq!(samples.line("x", false).distinct, 0);
         samples.hold(&value(1), None);
         assert_eq!(samples.line("x", false).distinct, 1);
+    }
+
+    #[test]
+    fn the_curve_goes_up_to_the_maximum() {
+        let mut samples = Samples::new(100, 1);
+        (1..=100).for_each(|sequence| assert!(!samples.hold(&value(sequence), None)));
+        let line = samples.line("x", true);
+        let split = line.split.unwrap();
+        assert!(split.curve.is_sorted() && split.curve.len() == CURVE.len() && split.event_p50.is_none());
+        assert_eq!(split.curve.last(), Some(&line.max));
     }
 }

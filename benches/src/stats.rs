@@ -3,7 +3,12 @@
 /// The percentile that the contract asks for: element ceil(q * n), counted from 1, of sorted numbers; `q` in
 /// thousandths. Zero if there are none.
 pub(crate) fn percentile(sorted: &[u64], q_permille: usize) -> u64 {
-    let rank = (sorted.len() * q_permille).div_ceil(1000).max(1);
+    at_millionths(sorted, q_permille * 1000)
+}
+
+/// The same with `q` in millionths.
+pub(crate) fn at_millionths(sorted: &[u64], q: usize) -> u64 {
+    let rank = (sorted.len() * q).div_ceil(1_000_000).max(1);
     sorted.get(rank - 1).copied().unwrap_or(0)
 }
 

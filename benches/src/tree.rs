@@ -13,7 +13,7 @@ use zk_proto::{
 };
 
 /// Operations in one transaction: with values of 100 bytes far below the megabyte that servers take.
-const BATCH: usize = 500;
+pub(crate) const BATCH: usize = 500;
 /// Folders of a tree that is loaded.
 const FOLDERS: u32 = 100;
 
@@ -103,7 +103,7 @@ impl Drop for Tree {
     }
 }
 
-fn transaction<'a>(
+pub(crate) fn transaction<'a>(
     raw: &mut Raw,
     doing: &str,
     paths: &'a [String],

@@ -46,9 +46,14 @@ pub(crate) fn cpu_ns() -> u64 {
     nanoseconds(ClockId::ProcessCPUTime)
 }
 
+/// CPU time of this thread, in nanoseconds.
+pub(crate) fn thread_cpu_ns() -> u64 {
+    nanoseconds(ClockId::ThreadCPUTime)
+}
+
 fn nanoseconds(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
-    // Neither clock is ever below zero.
+    // No clock is ever below zero.
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
@@ -72,7 +77,7 @@ mod tests {
 
     #[test]
     fn clocks_go_on() {
-        let (time, cpu) = (now_ns(), cpu_ns());
-        assert!(time > 0 && now_ns() >= time && cpu_ns() >= cpu);
+        let (time, cpu, thread) = (now_ns(), cpu_ns(), thread_cpu_ns());
+        assert!(time > 0 && now_ns() >= time && cpu_ns() >= cpu && thread_cpu_ns() >= thread);
     }
 }

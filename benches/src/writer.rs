@@ -129,7 +129,7 @@ fn histogram() -> Result<Histogram<u64>, Failure> {
     Histogram::new_with_bounds(1, 60 * SECOND_NS, 3).map_err(|_| Failure::Usage("no histogram has these bounds"))
 }
 
-fn sleep_until(ns: u64) {
+pub(crate) fn sleep_until(ns: u64) {
     let seconds = i64::try_from(ns / SECOND_NS).unwrap_or(i64::MAX);
     let rest = i64::try_from(ns % SECOND_NS).unwrap_or(0);
     let until = Timespec { tv_sec: seconds, tv_nsec: rest };

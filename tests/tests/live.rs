@@ -15,9 +15,15 @@ mod foreign;
 mod launcher;
 #[path = "live/mirror.rs"]
 mod mirror;
+#[path = "live/operations.rs"]
+mod operations;
 #[path = "live/proxy.rs"]
 mod proxy;
+#[path = "live/reconfig.rs"]
+mod reconfig;
 #[path = "live/sasl.rs"]
 mod sasl;
 #[path = "live/scene.rs"]
 mod scene;
+#[path = "live/security.rs"]
+mod security;

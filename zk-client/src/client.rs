@@ -22,10 +22,15 @@ use zk_proto::{
     session::{Credentials, EncodedRequest, Outcome},
 };
 
+mod config;
+mod delete_all;
+mod parents;
 mod read;
+mod update;
 mod watching;
 mod write;
 
+pub use parents::Parents;
 pub use watching::WatchInfo;
 
 /// A handle to a session; clones share it. The session is closed when the last handle is dropped.

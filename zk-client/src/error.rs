@@ -29,6 +29,10 @@ pub enum Error {
         index: usize,
         /// The server's reason.
         code: ErrorCode,
+        /// What the server says of every operation, in order: [`OK`](ErrorCode::OK) of those before it, which would
+        /// have been done, and [`RUNTIME_INCONSISTENCY`](ErrorCode::RUNTIME_INCONSISTENCY) of those behind it, which
+        /// were not looked at.
+        codes: Vec<ErrorCode>,
     },
     /// The answer never came.
     Interrupted {
@@ -78,6 +82,11 @@ pub enum UsageError {
     Ttl(TtlOutOfRange),
     /// An ACL without entries; no server accepts it.
     EmptyAcl,
+    /// A subtree that is not deleted as a whole: the client's root, or ZooKeeper's own `/zookeeper`.
+    Reserved {
+        /// The path.
+        path: String,
+    },
     /// This client watches the path in another way already: in the other persistent mode, or with one-shot watches while
     /// a persistent one is asked for, or the reverse. Servers before 3.9 keep one of them a path and connection and drop
     /// the others without a word (ZOOKEEPER-4466), so a second one is not asked for. One-shot watches of different kinds
@@ -89,7 +98,7 @@ pub enum UsageError {
     /// Credentials would travel unencrypted to another machine.
     PlaintextAuth {
         /// The scheme, or the SASL mechanism.
-        scheme: String,
+        scheme: Box<str>,
         /// Where to.
         server: SocketAddr,
     },
@@ -157,7 +166,7 @@ impl fmt::Display for Error {
         match self {
             Self::Usage(error) => error.fmt(f),
             Self::Refused { op, code } => write!(f, "{}: {code}", name(op)),
-            Self::Aborted { index, code } => write!(f, "transaction: operation {index} was refused: {code}"),
+            Self::Aborted { index, code, .. } => write!(f, "transaction: operation {index} was refused: {code}"),
             Self::Interrupted { op, by, outcome } => write!(f, "{}: {by}; {outcome}", name(op)),
             Self::Unreachable(unreachable) => unreachable.fmt(f),
             Self::ReplyTooLarge { op, size } => write!(f, "{}: the reply is too large: {size}", name(op)),
@@ -176,6 +185,9 @@ impl fmt::Display for UsageError {
             Self::RequestTooLarge(size) => write!(f, "the request is too large for a server: {size}"),
             Self::Ttl(error) => write!(f, "{error}"),
             Self::EmptyAcl => f.write_str("an ACL needs at least one entry"),
+            Self::Reserved { path } => {
+                write!(f, "{path} is not deleted with everything below it; name the znodes below it")
+            }
             Self::WatchConflict { path } => {
                 write!(f, "{path} is watched in another way already; use another client for a second one")
             }

@@ -18,6 +18,9 @@
 //! # }
 //! ```
 //!
+//! The [`guide`] shows an example a use; [`coming_from`] maps the names of the Java client, Curator, kazoo and
+//! zookeeper-client.
+//!
 //! # Behaviour
 //!
 //! A [`Client`] is a cheap handle; clone it freely. One task per session, the driver, owns the socket and
@@ -60,6 +63,11 @@
 //!
 //! `tls` (default): [`Connector::tls`](Connector) and the module `tls`. Neither it nor anything else here needs a C compiler.
 
+#[doc = include_str!("coming_from.md")]
+pub mod coming_from {}
+#[doc = include_str!("guide.md")]
+pub mod guide {}
+
 pub mod acl;
 mod call;
 mod client;
@@ -67,6 +75,7 @@ mod connect_string;
 mod connector;
 mod dial;
 mod driver;
+mod ensemble;
 mod error;
 mod inline;
 mod oneshot;
@@ -77,13 +86,15 @@ mod sweep;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod transaction;
+mod walk;
 mod watch;
 
 pub use call::Call;
-pub use client::{Client, WatchInfo};
+pub use client::{Client, Parents, WatchInfo};
 pub use connect_string::{ConnectString, ConnectStringError, HostPort};
 pub use connector::Connector;
 pub use dial::{Dial, Dialed, TcpDial, Transport};
+pub use ensemble::{EnsembleConfig, Member, MemberAddress, Reconfig, Role};
 pub use error::{Attempt, Error, Unreachable, UsageError};
 pub use inline::{Answer, Inline, InlineState, Input, Refusal, Requests, Token};
 pub use oneshot::{OneshotWatch, WatchCall, WatchLost};
@@ -91,6 +102,7 @@ pub use sasl::{DigestMd5, SaslExchange, SaslMechanism, SaslStep};
 pub use secret::Secret;
 pub use state::SessionState;
 pub use transaction::{Read, ReadResult, Transaction, TransactionResult};
+pub use walk::{Walk, Walked};
 pub use watch::{GapReason, Notification, WatchItem, WatchStream};
 
 pub use zk_proto::{

@@ -74,6 +74,27 @@ pub enum ReadResult {
     Refused(ErrorCode),
 }
 
+impl TransactionResult {
+    /// The path of a znode that was created.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Created { path, .. } => Some(path),
+            Self::Deleted | Self::Set(_) | Self::Checked => None,
+        }
+    }
+
+    /// The metadata of a znode that was created or set, where the server sent it.
+    #[must_use]
+    pub const fn stat(&self) -> Option<&Stat> {
+        match self {
+            Self::Created { stat, .. } => stat.as_ref(),
+            Self::Set(stat) => Some(stat),
+            Self::Deleted | Self::Checked => None,
+        }
+    }
+}
+
 impl<'a> Transaction<'a> {
     /// No operations yet.
     pub const fn new() -> Self {
@@ -162,7 +183,8 @@ impl<'a> Read<'a> {
 pub(crate) fn finish_transaction(reply: &Reply<'_>) -> Result<Vec<TransactionResult>, Error> {
     let response: MultiResponse = reply.decode()?;
     if let Some((index, code)) = response.failure() {
-        return Err(Error::Aborted { index, code });
+        let code_of = |result| if let MultiResult::Error(code) = result { code } else { ErrorCode::OK };
+        return Err(Error::Aborted { index, code, codes: response.results.iter().map(code_of).collect() });
     }
     let strip = |path: String| reply.chroot.to_client(&path).to_owned();
     let done = |result| match result {
@@ -194,6 +216,6 @@ pub(crate) fn read_results(response: &MultiResponse) -> Result<Vec<ReadResult>, 
 }
 
 /// A result of a kind that the list cannot hold.
-fn unexpected(op: OpCode) -> DecodeError {
+pub(crate) fn unexpected(op: OpCode) -> DecodeError {
     DecodeError::from(Fault::UnexpectedType(op.0)).at("MultiResponse", "results")
 }

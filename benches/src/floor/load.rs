@@ -5,6 +5,7 @@ use crate::{
     error::Failure,
     raw::{Raw, garbage},
     report::LoadLine,
+    usage::Memory,
     value::{cpu_ns, now_ns},
     wire::{self, Found},
 };
@@ -15,14 +16,25 @@ const BATCH: usize = 500;
 const IN_FLIGHT: usize = 4;
 
 pub(super) fn run(args: &WatcherArgs) -> Result<LoadLine, Failure> {
+    let base = Memory::now().rss_kb;
     let (begin_ns, begin_cpu_ns) = (now_ns(), cpu_ns());
     let mut raw = Raw::connect(&args.connect)?;
     raw.watch(&args.root)?;
-    let mut copy: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-    let mut level = vec![args.root.clone().into_bytes()];
+    let copy = walk(&mut raw, &args.root)?;
+    let line = LoadLine::new(&args.name, copy.len(), now_ns() - begin_ns, cpu_ns() - begin_cpu_ns);
+    Ok(LoadLine { base_kb: args.split.then_some(base), ..line })
+}
+
+/// Paths and data.
+pub(crate) type Tree = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Every znode at and below a path, with its data: what a mirror is compared with.
+pub(crate) fn walk(raw: &mut Raw, root: &str) -> Result<Tree, Failure> {
+    let mut copy = Tree::new();
+    let mut level = vec![root.as_bytes().to_vec()];
     while !level.is_empty() {
         let mut parents = Vec::new();
-        read(&mut raw, OpCode::GET_DATA, &level, |path, found| {
+        read(raw, OpCode::GET_DATA, &level, |path, found| {
             if let Found::Data(data, children) = found {
                 if children > 0 {
                     parents.push(path.to_vec());
@@ -31,14 +43,14 @@ pub(super) fn run(args: &WatcherArgs) -> Result<LoadLine, Failure> {
             }
         })?;
         let mut below = Vec::new();
-        read(&mut raw, OpCode::GET_CHILDREN, &parents, |parent, found| {
+        read(raw, OpCode::GET_CHILDREN, &parents, |parent, found| {
             if let Found::Names(names) = found {
                 below.extend(names.into_iter().map(|name| [parent, b"/", name].concat()));
             }
         })?;
         level = below;
     }
-    Ok(LoadLine::new(&args.name, copy.len(), now_ns() - begin_ns, cpu_ns() - begin_cpu_ns))
+    Ok(copy)
 }
 
 /// Reads all paths, with a few requests on their way.

@@ -16,14 +16,11 @@ use zk_config::{Changes, Mirror, Update};
 type Shared = Arc<Mutex<Samples>>;
 
 pub(super) async fn run(args: &WatcherArgs) -> Result<NotifyLine, Failure> {
-    if args.split && args.sessions > 1 {
-        return Err(Failure::Usage("--split is for one session"));
-    }
     let samples: Shared = Arc::new(Mutex::new(Samples::new(args.count, args.sessions)));
     let mut applications = Vec::new();
     let mut mirrors = Vec::new();
     for _ in 0..args.sessions {
-        let ledger = args.split.then(Arc::<Ledger>::default);
+        let ledger = (args.split && args.sessions == 1).then(Arc::<Ledger>::default);
         let mut connector = connector(args)?;
         if let Some(ledger) = &ledger {
             connector = connector.dial(TimedDial(ledger.clone()));

@@ -6,6 +6,10 @@ mod bad_certificates;
 mod chroot;
 #[path = "client/closing.rs"]
 mod closing;
+#[path = "client/copies.rs"]
+mod copies;
+#[path = "client/given_up.rs"]
+mod given_up;
 #[path = "client/herd.rs"]
 mod herd;
 #[path = "client/hosts.rs"]
@@ -14,6 +18,8 @@ mod hosts;
 mod identity;
 #[path = "client/inline.rs"]
 mod inline;
+#[path = "client/kinds.rs"]
+mod kinds;
 #[path = "client/lagging.rs"]
 mod lagging;
 #[path = "client/operations.rs"]
@@ -22,11 +28,21 @@ mod operations;
 mod order;
 #[path = "client/plaintext.rs"]
 mod plaintext;
+#[path = "client/privileges.rs"]
+mod privileges;
+#[path = "client/refusals.rs"]
+mod refusals;
 #[path = "client/sasl.rs"]
 mod sasl;
 #[path = "client/secrets.rs"]
 mod secrets;
 #[path = "client/sessions.rs"]
 mod sessions;
+#[path = "client/subtrees.rs"]
+mod subtrees;
 #[path = "client/tls.rs"]
 mod tls;
+#[path = "client/transactions.rs"]
+mod transactions;
+#[path = "client/updates.rs"]
+mod updates;

@@ -8,6 +8,8 @@ mod goals;
 mod layers;
 #[path = "tidy/no_c.rs"]
 mod no_c;
+#[path = "tidy/ported.rs"]
+mod ported;
 #[path = "tidy/records.rs"]
 mod records;
 #[path = "tidy/shape.rs"]

@@ -2,7 +2,7 @@
 
 use super::Client;
 use crate::{
-    call::Call,
+    call::{Call, Reply},
     error::Error,
     transaction::{Read, ReadResult, read_results},
 };
@@ -11,15 +11,19 @@ use zk_proto::{
     multi::{MultiReadRequest, MultiResponse},
     ops,
     records::{
-        Acl, ClientInfo, GetAclResponse, GetAllChildrenNumberResponse, GetChildren2Response, GetDataRequest,
-        GetDataResponse, GetEphemeralsRequest, GetEphemeralsResponse, PathRequest, StatResponse, SyncRequest,
-        SyncResponse, WhoAmIResponse,
+        Acl, ClientInfo, GetAclResponse, GetAllChildrenNumberResponse, GetChildren2Response, GetChildrenResponse,
+        GetDataRequest, GetDataResponse, GetEphemeralsRequest, GetEphemeralsResponse, PathRequest, StatResponse,
+        SyncRequest, SyncResponse, WhoAmIResponse,
     },
     watch::is_at_or_below,
 };
 
 impl Client {
     /// Reads the data and [`Stat`] of a znode; null data reads as empty.
+    ///
+    /// The data is a slice of the buffer that the socket was read into: nothing is copied, and as long as it lives, so
+    /// does the buffer, 16 KiB and more with other answers in it. Copy what you keep
+    /// ([`Bytes::copy_from_slice`]).
     ///
     /// # Ordering
     /// Queued when this method is called, not when the future is first polled.
@@ -62,11 +66,7 @@ impl Client {
     /// [`Error::Refused`] with [`ErrorCode::NO_AUTH`] if it may not be read (since 3.8.4 and 3.9.2).
     pub fn exists(&self, path: &str) -> Call<Option<Stat>> {
         let request = self.server_path(path, false).map(|path| GetDataRequest { path, watch: false });
-        self.call::<ops::Exists, _>(request, |reply| match reply.decode::<StatResponse>() {
-            Ok(found) => Ok(Some(found.stat)),
-            Err(Error::Refused { code: ErrorCode::NO_NODE, .. }) => Ok(None),
-            Err(error) => Err(error),
-        })
+        self.call::<ops::Exists, _>(request, found)
     }
 
     /// The names of a znode's children, in no order, and its [`Stat`].
@@ -82,6 +82,21 @@ impl Client {
         self.call::<ops::GetChildren2, _>(request, |reply| {
             let GetChildren2Response { children, stat } = reply.decode()?;
             Ok((children.to_strings(), stat))
+        })
+    }
+
+    /// The names of a znode's children, in no order, without its [`Stat`]: the reply is 68 bytes shorter.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// As [`get_data`](Self::get_data).
+    pub fn list_children(&self, path: &str) -> Call<Vec<String>> {
+        let request = self.server_path(path, false).map(|path| GetDataRequest { path, watch: false });
+        self.call::<ops::GetChildren, _>(request, |reply| {
+            reply.decode::<GetChildrenResponse>().map(|response| response.children.to_strings())
         })
     }
 
@@ -201,5 +216,13 @@ impl Client {
         self.call::<ops::WhoAmI, _>(Ok(zk_proto::records::Empty {}), |reply| {
             reply.decode::<WhoAmIResponse>().map(|response| response.identities.to_vec())
         })
+    }
+}
+
+pub(super) fn found(reply: &Reply<'_>) -> Result<Option<Stat>, Error> {
+    match reply.decode::<StatResponse>() {
+        Ok(found) => Ok(Some(found.stat)),
+        Err(Error::Refused { code: ErrorCode::NO_NODE, .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -9,16 +9,20 @@ use crate::{
 use std::borrow::Cow;
 use zk_proto::{
     CreateMode, Stat,
-    create::Create,
+    create::{Create, CreateFlags},
     multi::MultiRequest,
     ops,
-    records::{Acl, Create2Response, Empty, PathVersionRequest, SetAclRequest, SetDataRequest, StatResponse},
+    records::{
+        Acl, Create2Response, CreateRequest, CreateResponse, Empty, PathVersionRequest, SetAclRequest, SetDataRequest,
+        StatResponse,
+    },
+    session::EncodedRequest,
 };
 
 impl Client {
     /// Creates a znode; answers its path, which for a sequential one has a number at its end, and its
     /// [`Stat`]. There is no default ACL: [`OPEN_ACL_UNSAFE`](crate::OPEN_ACL_UNSAFE) is one that lets everybody
-    /// do everything. Needs servers since 3.5.
+    /// do everything. Needs servers since 3.5, which are the first to answer the stat.
     ///
     /// # Ordering
     /// Queued when this method is called, not when the future is first polled.
@@ -43,11 +47,35 @@ impl Client {
     /// # }
     /// ```
     pub fn create(&self, path: &str, data: &[u8], mode: CreateMode, acl: &[Acl]) -> Call<(String, Stat)> {
-        let encoded = self.check_create(path, mode, acl).and_then(|path| {
-            let create = Create { path, data: Some(data), acl: acl.into(), mode };
-            create.encode(self.shared.request_len_max).map_err(UsageError::RequestTooLarge)
-        });
-        self.submit(mode.op(), encoded, created)
+        self.submit(mode.op(), self.encode_create(path, data, mode, acl), created)
+    }
+
+    /// [`create`](Self::create) that answers the path alone, by the request that every server knows: 3.4, and servers that
+    /// only speak like ZooKeeper. Containers and times to live need the newer ones.
+    ///
+    /// # Ordering
+    /// Queued when this method is called, not when the future is first polled.
+    /// # Cancel safety
+    /// Dropping the future drops the answer; the request is still sent.
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_without_stat(&self, path: &str, data: &[u8], mode: CreateMode, acl: &[Acl]) -> Call<String> {
+        let flags = match mode {
+            CreateMode::Persistent => CreateFlags::PERSISTENT,
+            CreateMode::PersistentSequential => CreateFlags::PERSISTENT_SEQUENTIAL,
+            CreateMode::Ephemeral => CreateFlags::EPHEMERAL,
+            CreateMode::EphemeralSequential => CreateFlags::EPHEMERAL_SEQUENTIAL,
+            CreateMode::Container | CreateMode::PersistentWithTtl(_) | CreateMode::PersistentSequentialWithTtl(_) => {
+                let encoded = self.encode_create(path, data, mode, acl);
+                return self.submit(mode.op(), encoded, |reply| created(reply).map(|(path, _)| path));
+            }
+        };
+        let request = self.check_create(path, mode, acl);
+        let request = request.map(|path| CreateRequest { path, data: Some(data), acl: acl.into(), flags });
+        self.call::<ops::Create, _>(request, |reply| {
+            let CreateResponse { path } = reply.decode()?;
+            Ok(reply.chroot.to_client(&path).to_owned())
+        })
     }
 
     /// Deletes a znode without children, of this version if one is given.
@@ -122,7 +150,7 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future drops the answer; the request is still sent.
     /// # Errors
-    /// [`Error::Aborted`] names the operation that was refused, and why.
+    /// [`Error::Aborted`] names the operation that was refused, and why, and what the server says of each other one.
     /// # Examples
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -137,8 +165,10 @@ impl Client {
     ///     .create("/app/new", b"", CreateMode::Persistent, OPEN_ACL_UNSAFE);
     /// assert_eq!(client.commit(&change).await?.len(), 2);
     /// // The version has moved on: nothing is done.
-    /// let again = client.commit(&change).await;
-    /// assert_eq!(again, Err(Error::Aborted { index: 0, code: ErrorCode::BAD_VERSION }));
+    /// match client.commit(&change).await {
+    ///     Err(Error::Aborted { index: 0, code, .. }) => assert_eq!(code, ErrorCode::BAD_VERSION),
+    ///     other => panic!("{other:?}"),
+    /// }
     /// # Ok(())
     /// # }
     /// ```
@@ -156,19 +186,36 @@ impl Client {
         self.call::<ops::Multi, _>(request, finish_transaction)
     }
 
+    fn encode_create(
+        &self,
+        path: &str,
+        data: &[u8],
+        mode: CreateMode,
+        acl: &[Acl],
+    ) -> Result<EncodedRequest, UsageError> {
+        let path = self.check_create(path, mode, acl)?;
+        let create = Create { path, data: Some(data), acl: acl.into(), mode };
+        create.encode(self.shared.request_len_max).map_err(UsageError::RequestTooLarge)
+    }
+
     /// Everything about a create that can be known before it is sent; answers the server's path.
-    fn check_create<'a>(&self, path: &'a str, mode: CreateMode, acl: &[Acl]) -> Result<Cow<'a, str>, UsageError> {
+    pub(super) fn check_create<'a>(
+        &self,
+        path: &'a str,
+        mode: CreateMode,
+        acl: &[Acl],
+    ) -> Result<Cow<'a, str>, UsageError> {
         check_acl(acl)?;
         mode.ttl().map_or(Ok(()), |ttl| ttl.check().map_err(UsageError::Ttl))?;
         self.server_path(path, mode.is_sequential())
     }
 }
 
-fn check_acl(acl: &[Acl]) -> Result<(), UsageError> {
+pub(super) fn check_acl(acl: &[Acl]) -> Result<(), UsageError> {
     if acl.is_empty() { Err(UsageError::EmptyAcl) } else { Ok(()) }
 }
 
-fn created(reply: &Reply<'_>) -> Result<(String, Stat), Error> {
+pub(super) fn created(reply: &Reply<'_>) -> Result<(String, Stat), Error> {
     let Create2Response { path, stat } = reply.decode()?;
     Ok((reply.chroot.to_client(&path).to_owned(), stat))
 }

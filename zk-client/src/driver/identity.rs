@@ -46,7 +46,7 @@ impl Driver {
             return None;
         }
         if !self.settings.plaintext_auth {
-            return Some(UsageError::PlaintextAuth { scheme, server: addr });
+            return Some(UsageError::PlaintextAuth { scheme: scheme.into(), server: addr });
         }
         if !std::mem::replace(&mut self.identity.was_warned, true) {
             tracing::warn!(scheme, server = %addr, "credentials travel unencrypted, as allow_plaintext_auth says");

@@ -47,6 +47,27 @@ async fn znodes_are_created_in_every_mode() {
     assert_eq!(server.children("/").unwrap(), ["c", "e", "p", "t", "zookeeper"]);
 }
 
+/// As on servers before 3.5.
+#[tokio::test(start_paused = true)]
+async fn znodes_are_created_where_no_server_knows_stats() {
+    let profile = Profile::V3_9.with_ttl().without(OpCode::CREATE2);
+    let server = Stage::like(profile).await;
+    let client = server.connect_below("/app").await;
+    let make = |path: &'static str, mode| within(client.create_without_stat(path, b"data", mode, OPEN_ACL_UNSAFE));
+    assert_eq!(make("/p", CreateMode::Persistent).await.unwrap(), "/p");
+    assert_eq!(make("/p/s-", CreateMode::PersistentSequential).await.unwrap(), "/p/s-0000000000");
+    assert_eq!(make("/p/", CreateMode::EphemeralSequential).await.unwrap(), "/p/0000000001");
+    assert_eq!(make("/p/e", CreateMode::Ephemeral).await.unwrap(), "/p/e");
+    assert_eq!(make("/p/c", CreateMode::Container).await.unwrap(), "/p/c");
+    let ttl = CreateMode::PersistentSequentialWithTtl(Ttl::from_millis(1000).unwrap());
+    assert_eq!(make("/p/t-", ttl).await.unwrap(), "/p/t-0000000004");
+    assert_eq!(code(make("/p", CreateMode::Persistent).await), ErrorCode::NODE_EXISTS);
+    assert_eq!(code(make("/no/p", CreateMode::Ephemeral).await), ErrorCode::NO_NODE);
+    assert_eq!(server.get("/app/p/e").unwrap().0, b"data".as_slice());
+    assert_eq!(server.get("/app/p/e").unwrap().1.ephemeral_owner, client.session_id().unwrap());
+    assert_eq!(server.connections().len(), 1, "every request was known");
+}
+
 #[tokio::test(start_paused = true)]
 async fn containers_and_outlived_znodes_are_swept() {
     let server = Stage::like(Profile::V3_9.with_ttl()).await;
@@ -230,16 +251,22 @@ async fn a_failed_transaction_names_its_operation_and_changes_nothing() {
     let server = Stage::start().await;
     let client = server.connect().await;
     create(&client, "/a", b"").await;
-    let aborted = |index, code| Err(Error::Aborted { index, code });
+    let aborted = |index, code, behind| {
+        let mut codes = vec![ErrorCode::OK; index];
+        codes.push(code);
+        codes.resize(index + 1 + behind, ErrorCode::RUNTIME_INCONSISTENCY);
+        Err(Error::Aborted { index, code, codes })
+    };
     let failing = |step: Transaction<'static>| client.commit(&step);
     let begin = || Transaction::new().create("/new", b"", CreateMode::Persistent, OPEN_ACL_UNSAFE);
 
     let refused = within(failing(begin().set_data("/a", b"x", Some(7)))).await;
-    assert_eq!(refused, aborted(1, ErrorCode::BAD_VERSION));
-    assert_eq!(within(failing(begin().check("/no", None))).await, aborted(1, ErrorCode::NO_NODE));
+    assert_eq!(refused, aborted(1, ErrorCode::BAD_VERSION, 0));
+    assert_eq!(within(failing(begin().check("/no", None))).await, aborted(1, ErrorCode::NO_NODE, 0));
     let twice = begin().create("/new", b"", CreateMode::Persistent, OPEN_ACL_UNSAFE);
-    assert_eq!(within(failing(twice)).await, aborted(1, ErrorCode::NODE_EXISTS));
-    assert_eq!(within(failing(begin().delete("/no", None).delete("/a", None))).await, aborted(1, ErrorCode::NO_NODE));
+    assert_eq!(within(failing(twice)).await, aborted(1, ErrorCode::NODE_EXISTS, 0));
+    let first_of_two = within(failing(begin().delete("/no", None).delete("/a", None))).await;
+    assert_eq!(first_of_two, aborted(1, ErrorCode::NO_NODE, 1));
     assert_eq!(within(client.exists("/new")).await.unwrap(), None);
     assert_eq!(&within(client.get_data("/a")).await.unwrap().0[..], b"");
 

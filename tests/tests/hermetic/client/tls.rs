@@ -126,8 +126,10 @@ async fn another_name_may_be_verified_and_is_verified() {
 
 /// Waits until the client is on another connection than before.
 async fn cut(server: &TestServer, client: &Client) {
+    let mut state = client.state();
+    state.mark_unchanged();
     server.drop_connections();
-    until_suspended(client).await;
+    within(state.changed()).await.unwrap();
     until_connected(client).await;
 }
 

@@ -1,0 +1,80 @@
+//! Who is measured: the floor, our own clients, other clients. Each is a program that follows the contract of
+//! `peer-watcher`.
+//!
+//! Must not know what they measure.
+
+use crate::{
+    args::{RunArgs, Runtime, name_of},
+    child::Watcher,
+    error::Failure,
+    peers,
+};
+use std::{ffi::OsString, time::Duration};
+
+/// A watcher says what it has to say after this, or never.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
+
+/// One program that can be measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Contender {
+    pub(crate) name: String,
+    /// The program and its first arguments.
+    pub(crate) command: Vec<OsString>,
+    /// Whether it knows what the contract does not ask for.
+    pub(crate) is_ours: bool,
+}
+
+impl Contender {
+    /// The raw socket.
+    pub(crate) fn floor() -> Result<Self, Failure> {
+        Self::own("floor", &["floor-watcher"])
+    }
+
+    fn ours(runtime: Runtime) -> Result<Self, Failure> {
+        let name = match runtime {
+            Runtime::CurrentThread => "ours",
+            Runtime::MultiThread => "ours, multi-thread",
+        };
+        Self::own(name, &["peer-watcher", "--runtime", &name_of(&runtime)])
+    }
+
+    fn own(name: &str, args: &[&str]) -> Result<Self, Failure> {
+        let program = std::env::current_exe().map_err(Failure::io("find this program"))?;
+        let command = [program.into_os_string()].into_iter().chain(args.iter().map(OsString::from)).collect();
+        Ok(Self { name: name.to_owned(), command, is_ours: true })
+    }
+
+    /// Starts it with the contract's arguments.
+    pub(crate) fn spawn(&self, args: &[String]) -> Result<Watcher, Failure> {
+        Watcher::spawn(&self.name, &self.command, args)
+    }
+}
+
+/// The floor, and all that are measured; the first of these is ours.
+pub(crate) struct Contenders {
+    floor: Contender,
+    measured: Vec<Contender>,
+    /// The names of those that are measured.
+    pub(crate) names: Vec<String>,
+}
+
+impl Contenders {
+    /// Those that the arguments ask for; builds what has to be built, and tells what this machine cannot build.
+    pub(crate) fn find(args: &RunArgs) -> Result<Self, Failure> {
+        let mut measured =
+            args.runtime.iter().map(|runtime| Contender::ours(*runtime)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(wanted) = &args.peers {
+            measured.extend(peers::find(wanted));
+        }
+        let names = measured.iter().map(|contender| contender.name.clone()).collect();
+        Ok(Self { floor: Contender::floor()?, measured, names })
+    }
+
+    /// Who is at a place in a round.
+    pub(crate) fn at(&self, place: crate::rounds::Place) -> &Contender {
+        match place {
+            crate::rounds::Place::Contender(at) => self.measured.get(at).unwrap_or(&self.floor),
+            crate::rounds::Place::FloorBefore | crate::rounds::Place::FloorAfter => &self.floor,
+        }
+    }
+}
