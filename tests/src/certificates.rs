@@ -2,6 +2,8 @@
 //!
 //! Signed by graviola, so that nothing here needs C. They protect nothing.
 
+mod bad;
+
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -17,6 +19,8 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
     RevokedCertParams, SerialNumber, SignatureAlgorithm, SigningKey, date_time_ymd,
 };
+
+pub use bad::{Bad, HOST, NAMES, bad_certificates};
 
 /// Bytes of an uncompressed point, the end of a public key's DER.
 const POINT_LEN: usize = 65;
