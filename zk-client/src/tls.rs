@@ -11,7 +11,7 @@ mod transport;
 
 pub use builder::TlsBuilder;
 pub use error::TlsError;
-/// The library that does it, for its [`CryptoProvider`](rustls::crypto::CryptoProvider)s.
+/// The library that does it, for its [`CryptoProvider`]s.
 pub use rustls;
 
 use crate::{

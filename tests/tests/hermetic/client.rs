@@ -1,5 +1,7 @@
 //! The client against the in-process server.
 
+#[path = "client/acl.rs"]
+mod acl;
 #[path = "client/bad_certificates.rs"]
 mod bad_certificates;
 #[path = "client/chroot.rs"]

@@ -2,14 +2,9 @@
 
 use std::fs;
 
+use crate::serve::binary::Zk;
 use zk_testkit::server::{ClientAuth, ServerTls, TestServer};
 use zk_tests::certificates::Authority;
-
-#[allow(dead_code, reason = "shared with the live tests, which use all of it")]
-#[path = "../live/cli/binary.rs"]
-mod binary;
-
-use binary::Zk;
 
 // goal: N12, N13
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::{fs, net::SocketAddr};
 
 use super::bad_certificates::{connector, server, why_not};
 use crate::stage::{create, until_connected, until_suspended, within};
+use tokio::io::AsyncReadExt;
 use zk_client::{
     Client, CreateMode, ErrorCode, Permissions, SessionState, WatchItem, WatchMode, acl,
     tls::{Tls, TlsError},
@@ -111,6 +112,29 @@ async fn servers_that_are_none() {
     assert!(why.contains("the port speaks TLS") || why.contains("reset"), "{why}");
     let why = why_not(connector(addr, "not_a-name-\u{e9}", tls())).await;
     assert!(why.contains("cannot stand in a certificate"), "{why}");
+}
+
+/// The name is told to the server before it shows a certificate, which a server for several names needs. An address is
+/// not: RFC 6066 has names only.
+#[tokio::test]
+async fn servers_are_told_the_name_that_is_meant() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let tls = Tls::builder().roots(Authority::root("root").pem()).build().unwrap();
+    for (host, name) in [(HOST, Some(HOST)), ("10.0.0.1", None)] {
+        let _client = connector(addr, host, tls.clone()).connect_in_background();
+        let (mut stream, _) = within(listener.accept()).await.unwrap();
+        let mut acceptor = zk_client::tls::rustls::server::Acceptor::default();
+        let hello = loop {
+            let mut bytes = vec![0; 4096];
+            let len = within(stream.read(&mut bytes)).await.unwrap();
+            acceptor.read_tls(&mut &bytes[..len]).unwrap();
+            if let Some(accepted) = acceptor.accept().unwrap_or_else(|_| panic!("no ClientHello")) {
+                break accepted;
+            }
+        };
+        assert_eq!(hello.client_hello().server_name(), name);
+    }
 }
 
 #[tokio::test]

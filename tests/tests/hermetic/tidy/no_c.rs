@@ -52,6 +52,24 @@ fn the_client_is_built_from_few_crates() {
     assert!(tree.len() <= CLIENT_CRATES_MAX, "{} crates, at most {CLIENT_CRATES_MAX}: {tree:?}", tree.len());
 }
 
+/// Every crate that is not ours comes from crates.io, with a checksum.
+#[test]
+fn everything_comes_from_crates_io() {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let mut violations = Vec::new();
+    let packages: Vec<&str> = lock.split("[[package]]").skip(1).collect();
+    assert!(packages.len() > 50, "the test looks at the wrong place");
+    for package in packages {
+        let value = |key: &str| package.lines().find_map(|line| line.strip_prefix(&format!("{key} = ")));
+        let is_ours = value("source").is_none() && value("name").is_some_and(|name| name.starts_with("\"zk-"));
+        let is_theirs = value("source") == Some("\"registry+https://github.com/rust-lang/crates.io-index\"");
+        if !(is_ours || is_theirs && value("checksum").is_some()) {
+            violations.push(format!("{:?} from {:?}", value("name"), value("source")));
+        }
+    }
+    report(&violations, "use a release on crates.io");
+}
+
 #[test]
 fn c_is_told_by_its_name() {
     assert!(is_c("cc") && is_c("openssl-sys") && is_c("cmake") && is_c("bindgen"));
