@@ -15,6 +15,9 @@ mod proxy;
 #[path = "hermetic/recipes.rs"]
 mod recipes;
 #[cfg(unix)]
+#[path = "hermetic/secure_cli.rs"]
+mod secure_cli;
+#[cfg(unix)]
 #[path = "hermetic/serve.rs"]
 mod serve;
 #[path = "hermetic/stage.rs"]

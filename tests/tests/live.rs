@@ -25,5 +25,9 @@ mod reconfig;
 mod sasl;
 #[path = "live/scene.rs"]
 mod scene;
+#[path = "live/security.rs"]
+mod security;
 #[path = "live/sessions.rs"]
 mod sessions;
+#[path = "live/watches.rs"]
+mod watches;

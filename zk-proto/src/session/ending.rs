@@ -11,6 +11,7 @@ impl<T> Session<T> {
         }
         self.outbox.clear();
         self.auths.clear();
+        self.established = None;
         self.events.push_back(Event::Lost { why, was_up });
         self.interrupt_sent(Interruption::ConnectionLost);
         if self.closing {
@@ -38,7 +39,7 @@ impl<T> Session<T> {
     /// us, because that one has everything we have seen; and after the end.
     pub fn accept_rebuilt(&mut self) -> bool {
         match self.state {
-            State::Up | State::Ended => return false,
+            State::Authenticating | State::Up | State::Ended => return false,
             State::Greeting => self.lose(Loss::NoAnswer { last_zxid: self.last_zxid }),
             State::Down => {}
         }

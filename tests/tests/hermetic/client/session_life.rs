@@ -222,6 +222,29 @@ async fn a_fenced_write_that_waits_does_not_slip_into_the_next_session() {
     assert_eq!(within(plain).await.unwrap().version, 1, "the only one that was written");
 }
 
+/// Reads that travel together, and are sent again one by one, end with their session like all others.
+// goal: N16
+#[tokio::test(start_paused = true)]
+async fn fenced_reads_that_travelled_together_do_not_slip_into_the_next_session() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    create(&client, "/a", b"").await;
+    let before = session(&client);
+    let fenced = client.fenced(before);
+    server.hold_replies(true);
+    let reads: Vec<_> = (0..3).map(|_| fenced.get_data("/a")).collect();
+    settle().await;
+    server.drop_connections();
+    server.expire_session(before);
+    until_suspended(&client).await;
+    server.hold_replies(false);
+    for read in reads {
+        let read = within(read).await;
+        assert!(matches!(read, Err(Error::Interrupted { .. })), "{read:?}");
+    }
+    renewed(&client, before).await;
+}
+
 /// A server that gives another session in silence: the fence holds there too.
 // goal: N16
 #[tokio::test(start_paused = true)]
