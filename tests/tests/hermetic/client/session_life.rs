@@ -297,6 +297,29 @@ async fn a_rebuilt_ensemble_is_used_once_somebody_says_that_it_is_one() {
     assert!(items.contains(&WatchItem::Resumed { new_session: true }), "{items:?}");
 }
 
+/// A mirror follows into the rebuilt ensemble, where every zxid is lower than those it knows.
+#[tokio::test(start_paused = true)]
+async fn a_mirror_follows_into_a_rebuilt_ensemble() {
+    let server = Stage::start().await;
+    server.advance_zxid(Zxid(0x1000));
+    server.create("/app", b"old").unwrap();
+    server.create("/app/old", b"old").unwrap();
+    let client = server.connect().await;
+    let (mirror, _) = server.mirror(&client, "/app").await;
+    server.inject(Fault::Rebuild).await;
+    server.create("/app", b"new").unwrap();
+    server.create("/app/new", b"new").unwrap();
+    server.drop_connections();
+    until_suspended(&client).await;
+    assert!(within(client.accept_rebuilt_ensemble()).await.unwrap());
+    until_connected(&client).await;
+    pass(SESSION).await;
+    let snapshot = mirror.snapshot();
+    let paths: Vec<_> = snapshot.iter().map(|(path, node)| format!("{path} {:?}", node.data)).collect();
+    assert_eq!(paths.len(), 2, "{paths:?}");
+    assert!(paths.iter().all(|path| path.contains("new")), "{paths:?}");
+}
+
 /// The session goes with it at once: the new ensemble cannot know it.
 #[tokio::test(start_paused = true)]
 async fn accepting_a_rebuilt_ensemble_gives_the_session_up() {
