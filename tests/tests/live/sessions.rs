@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use zk_client::{
-    Client, Connector, CreateMode, Error, OPEN_ACL_UNSAFE, SessionExport, SessionState,
+    Client, Connector, CreateMode, Error, GapReason, OPEN_ACL_UNSAFE, SessionEvent, SessionExport, SessionState,
+    WatchItem, WatchMode,
     recipes::{Lock, LockState, NodeStatus, PersistentNode},
 };
 use zk_testkit::launcher::{Ensemble, Version};
@@ -51,7 +52,33 @@ async fn handed_over(version: Version) -> Done {
     Ok(())
 }
 
-// goal: N2, N16
+/// The stream says that the session was replaced, its watch is set again in the next one, once, and events go on.
+// goal: N2
+async fn watched_on(version: Version) -> Done {
+    let ensemble = real(version).start().await?;
+    let client = connector(&ensemble)?.connect().await?;
+    let mut watch = client.watch("/w", WatchMode::PERSISTENT_RECURSIVE).await?;
+    let mut events = client.session_events();
+    expire(&ensemble, &client).await?;
+    assert_eq!(within(watch.next()).await?, Some(WatchItem::Gap(GapReason::ConnectionLost)));
+    assert_eq!(within(watch.next()).await?, Some(WatchItem::Resumed { new_session: true }));
+    let mut expired = 0;
+    while expired == 0 {
+        let event = within(events.next()).await?.ok_or("no expiry was told")?;
+        let is_expiry = |state| matches!(state, SessionState::Connecting { expired: Some(_) });
+        expired += usize::from(matches!(event, SessionEvent::Changed(state) if is_expiry(state)));
+    }
+    // Answered behind the frame that sets the watch again.
+    client.sync("/").await?;
+    let wchs = ensemble.servers()[0].four_letter_word("wchs").await?;
+    assert!(wchs.contains("Total watches:1"), "{wchs}");
+    client.create("/w", b"", CreateMode::Persistent, OPEN_ACL_UNSAFE).await?;
+    let Some(WatchItem::Event(event)) = within(watch.next()).await? else { return Err("no event".into()) };
+    assert_eq!(&*event.path, "/w");
+    Ok(())
+}
+
+// goal: N16
 async fn ended_by_somebody_else(version: Version) -> Done {
     let ensemble = real(version).start().await?;
     let client = connector(&ensemble)?.connect().await?;
@@ -122,4 +149,4 @@ macro_rules! on_each_version {
     )* };
 }
 
-on_each_version!(handed_over, ended_by_somebody_else, rebuilt);
+on_each_version!(handed_over, watched_on, ended_by_somebody_else, rebuilt);
