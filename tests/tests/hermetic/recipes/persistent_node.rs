@@ -6,7 +6,7 @@ use super::{child_changes, children, expire, session};
 use crate::stage::{SESSION, Stage, create, pass, settle, until_connected, until_suspended, within};
 use zk_client::{
     Client, CreateMode, ErrorCode, OPEN_ACL_UNSAFE, OpCode, SessionId,
-    recipes::{NodeStatus, PersistentNode},
+    recipes::{Lock, NodeStatus, PersistentNode},
 };
 
 /// Waits until a znode is there and owned by a session.
@@ -214,6 +214,25 @@ async fn what_cannot_be_is_told() {
     within(client.close()).await;
     let mut status = node.status();
     within(status.wait_for(|status| matches!(status, NodeStatus::Failed(_)))).await.unwrap();
+}
+
+/// A deadline for each call is for the user's calls: what a recipe has begun it ends, however long a server is silent.
+#[tokio::test(start_paused = true)]
+async fn a_silent_server_is_waited_for_whatever_the_deadline_of_calls() {
+    let server = Stage::start().await;
+    let hasty = server.connector().call_timeout(Duration::from_millis(100));
+    let client = within(hasty.connect()).await.unwrap();
+    let guard = within(Lock::new(&client, "/lock", OPEN_ACL_UNSAFE).acquire()).await.unwrap();
+    server.black_hole(true);
+    let node = start(&client, "/n", b"");
+    let read = within(guard.client().get_data("/lock")).await.unwrap_err();
+    assert!(matches!(read, zk_client::Error::TimedOut { .. }), "{read:?}");
+    let released = tokio::spawn(guard.release());
+    pass(SESSION / 2).await;
+    server.black_hole(false);
+    assert_eq!(within(node.present()).await.unwrap(), "/n");
+    within(released).await.unwrap().unwrap();
+    assert_eq!(server.children("/lock").unwrap().len(), 0);
 }
 
 /// What a znode was seen to be: by whom it was made, and when.
