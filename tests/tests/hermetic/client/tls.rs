@@ -37,18 +37,18 @@ async fn everything_works_as_it_does_without() {
     let client = within(connector(addr, HOST, tls).connect()).await.unwrap();
     let mut events = within(client.watch("/", WatchMode::PERSISTENT_RECURSIVE)).await.unwrap();
     // Longer than any buffer on the way, in both directions at once.
-    let long = vec![7; 1_000_000];
-    let calls: Vec<_> = (0..20)
+    let long = vec![7; 500_000];
+    let calls: Vec<_> = (0..8)
         .map(|i| client.create(&format!("/{i}"), &long, CreateMode::Persistent, zk_client::OPEN_ACL_UNSAFE))
         .collect();
-    let reads: Vec<_> = (0..20).map(|i| client.get_data(&format!("/{i}"))).collect();
+    let reads: Vec<_> = (0..8).map(|i| client.get_data(&format!("/{i}"))).collect();
     for call in calls {
         within(call).await.unwrap();
     }
     for read in reads {
         assert_eq!(within(read).await.unwrap().0.len(), long.len());
     }
-    for _ in 0..20 {
+    for _ in 0..8 {
         assert!(matches!(within(events.next()).await, Some(WatchItem::Event(_))));
     }
     server.drop_connections();
