@@ -27,3 +27,5 @@ mod sasl;
 mod scene;
 #[path = "live/security.rs"]
 mod security;
+#[path = "live/watches.rs"]
+mod watches;

@@ -10,6 +10,8 @@ use crate::{
     error::{Error, Unreachable},
     sasl::SaslMechanism,
     secret::Secret,
+    session_events::Announcer,
+    session_export::SessionExport,
     state::SessionState,
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -31,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) session: SessionConfig,
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) request_len_max: usize,
+    pub(crate) batch_reads: bool,
     pub(crate) sasl: Option<Arc<dyn SaslMechanism>>,
     /// Whether credentials may travel unencrypted to other machines.
     pub(crate) plaintext_auth: bool,
@@ -61,6 +64,7 @@ pub struct Connector {
     servers: ConnectString,
     settings: Settings,
     connect_timeout: Duration,
+    call_timeout: Option<Duration>,
     auth: Vec<(String, Secret)>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
@@ -77,6 +81,7 @@ impl Connector {
             session: SessionConfig::default(),
             dial: Arc::new(TcpDial),
             request_len_max: frame::REQUEST_LEN_MAX,
+            batch_reads: true,
             sasl: None,
             plaintext_auth: false,
         };
@@ -84,6 +89,7 @@ impl Connector {
             servers,
             settings,
             connect_timeout: Duration::from_secs(10),
+            call_timeout: None,
             auth: Vec::new(),
             #[cfg(feature = "tls")]
             tls: None,
@@ -100,6 +106,23 @@ impl Connector {
     /// How long [`connect`](Self::connect) tries; every server is tried at least once. Default 10 s.
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long each operation may take, from the call on: in the queue, on the way, and while the session is suspended. One
+    /// that takes longer fails with [`Error::TimedOut`]. Default: as long as the session lives; see
+    /// [`Client::with_timeout`] for single calls.
+    pub const fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = Some(timeout);
+        self
+    }
+
+    /// Whether plain reads ([`Client::get_data`]) that are called together travel as one multiRead. Order, results and
+    /// errors are the same, a server answers some twenty times as many of them, and a read that is called alone leaves at once
+    /// either way. Servers before 3.6 refuse the first batch and hang up; its reads are repeated on the next connection, and
+    /// this client puts no more together. Default true.
+    pub const fn batch_reads(mut self, batch: bool) -> Self {
+        self.settings.batch_reads = batch;
         self
     }
 
@@ -133,6 +156,12 @@ impl Connector {
     pub fn resume(mut self, session: Credentials) -> Self {
         self.settings.session.resume = Some(session);
         self
+    }
+
+    /// Goes on with a session that another handle or process has [exported](Client::export_session), and with what it
+    /// has seen: servers behind that are not used, so that reads never go back.
+    pub fn resume_export(self, export: &SessionExport) -> Self {
+        self.resume(export.credentials().clone()).last_zxid(export.last_zxid())
     }
 
     /// The highest zxid seen before: servers behind it are not used, so that reads never go back.
@@ -226,7 +255,7 @@ impl Connector {
     fn start(self) -> (Client, watch::Receiver<Progress>) {
         let (hosts, chroot) = self.servers.into_parts();
         let (commands_in, commands) = mpsc::channel(QUEUE_LEN_MAX);
-        let (state_in, state) = watch::channel(SessionState::Connecting { expired: None });
+        let (state_in, state, events) = Announcer::new(SessionState::Connecting { expired: None });
         let nothing = Progress { rounds: 0, unreachable: Unreachable { attempts: Vec::new() } };
         let (progress_in, progress) = watch::channel(nothing);
         let (credentials_in, credentials) = watch::channel(None);
@@ -239,6 +268,7 @@ impl Connector {
             credentials,
             closing: Arc::default(),
             sweep: Arc::default(),
+            events,
         };
         let ends = Ends {
             commands,
@@ -248,7 +278,7 @@ impl Connector {
             progress: progress_in,
             credentials: credentials_in,
         };
-        let client = Client::new(shared, chroot);
+        let client = Client::new(shared, chroot, self.call_timeout);
         let settings = self.settings;
         #[cfg(feature = "tls")]
         let settings = match self.tls {

@@ -70,6 +70,7 @@ pub mod guide {}
 
 pub mod acl;
 mod call;
+mod caller;
 mod client;
 mod connect_string;
 mod connector;
@@ -79,8 +80,11 @@ mod ensemble;
 mod error;
 mod inline;
 mod oneshot;
+pub mod recipes;
 mod sasl;
 mod secret;
+mod session_events;
+mod session_export;
 mod state;
 mod sweep;
 #[cfg(feature = "tls")]
@@ -100,6 +104,8 @@ pub use inline::{Answer, Inline, InlineState, Input, Refusal, Requests, Token};
 pub use oneshot::{OneshotWatch, WatchCall, WatchLost};
 pub use sasl::{DigestMd5, SaslExchange, SaslMechanism, SaslStep};
 pub use secret::Secret;
+pub use session_events::{SessionEvent, SessionEvents};
+pub use session_export::{ExportError, SessionExport};
 pub use state::SessionState;
 pub use transaction::{Read, ReadResult, Transaction, TransactionResult};
 pub use walk::{Walk, Walked};

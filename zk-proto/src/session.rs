@@ -28,6 +28,7 @@ mod greeting;
 mod inbound;
 mod inflight;
 mod outbound;
+mod queue;
 mod request;
 mod sasl;
 mod state;

@@ -4,14 +4,20 @@
 mod acl;
 #[path = "client/bad_certificates.rs"]
 mod bad_certificates;
+#[path = "client/batching.rs"]
+mod batching;
 #[path = "client/chroot.rs"]
 mod chroot;
 #[path = "client/closing.rs"]
 mod closing;
 #[path = "client/copies.rs"]
 mod copies;
+#[path = "client/deadlines.rs"]
+mod deadlines;
 #[path = "client/given_up.rs"]
 mod given_up;
+#[path = "client/greetings.rs"]
+mod greetings;
 #[path = "client/herd.rs"]
 mod herd;
 #[path = "client/hosts.rs"]
@@ -23,7 +29,7 @@ mod inline;
 #[path = "client/kinds.rs"]
 mod kinds;
 #[path = "client/lagging.rs"]
-mod lagging;
+pub(crate) mod lagging;
 #[path = "client/operations.rs"]
 mod operations;
 #[path = "client/order.rs"]
@@ -38,6 +44,8 @@ mod refusals;
 mod sasl;
 #[path = "client/secrets.rs"]
 mod secrets;
+#[path = "client/session_life.rs"]
+mod session_life;
 #[path = "client/sessions.rs"]
 mod sessions;
 #[path = "client/subtrees.rs"]

@@ -3,9 +3,8 @@
 //! Must not know mechanisms. Addresses on this machine are exempt: what goes there leaves it for nobody to see.
 
 use super::{Driver, ticket::Ticket};
-use crate::{call::Outcomes, error::UsageError, sasl::SaslStep, secret::Secret};
+use crate::{call::Outcomes, caller::Caller, error::UsageError, sasl::SaslStep, secret::Secret};
 use std::net::SocketAddr;
-use tokio::sync::oneshot;
 use zk_proto::{records::SecretBytes, session::SaslFailure};
 
 /// What a driver has to keep of who we are.
@@ -21,17 +20,17 @@ impl Driver {
     /// The identities of the connector. They are there before the first attempt, so that none leads to where they must not go.
     pub(crate) fn present(&mut self, identities: &[(String, Secret)]) {
         for (scheme, auth) in identities {
-            self.add_auth(scheme, auth, oneshot::channel().0);
+            self.add_auth(scheme, auth, Caller::new(None).0);
         }
     }
 
-    pub(super) fn add_auth(&mut self, scheme: &str, auth: &Secret, answer: oneshot::Sender<Outcomes>) {
+    pub(super) fn add_auth(&mut self, scheme: &str, auth: &Secret, answer: Caller) {
         if !auth.is_empty() {
             let secret = self.identity.secret.replace(scheme.to_owned());
             let peer = self.peer.as_ref().map(|(_, addr)| *addr);
             if let Some(error) = peer.and_then(|addr| self.overheard(addr)) {
                 self.identity.secret = secret;
-                return drop(answer.send(Outcomes::Usage(error)));
+                return answer.send(Outcomes::Usage(error));
             }
         }
         let now = self.now();
