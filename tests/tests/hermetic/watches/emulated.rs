@@ -158,6 +158,23 @@ async fn a_znode_made_anew_meanwhile_is_told_as_such() {
     assert_eq!(events(&items).last(), Some(&(CREATED, "/a/new")));
 }
 
+/// Deleted and created again before anybody could look: its children are followed all the same.
+#[tokio::test(start_paused = true)]
+async fn a_znode_made_anew_at_once_is_followed() {
+    for mode in MODES {
+        let server = Stage::like(Profile::V3_5).await;
+        let client = connect(&server).await;
+        server.create("/a", b"").unwrap();
+        let mut stream = within(client.watch("/a", mode)).await.unwrap();
+        server.delete("/a").unwrap();
+        server.create("/a", b"").unwrap();
+        assert_eq!(events(&arrived(&mut stream).await), [(DELETED, "/a"), (CREATED, "/a")]);
+        server.create("/a/b", b"").unwrap();
+        let child = if mode == RECURSIVE { (CREATED, "/a/b") } else { (CHILDREN, "/a") };
+        assert_eq!(events(&arrived(&mut stream).await), [child]);
+    }
+}
+
 // goal: W2 W4
 #[tokio::test(start_paused = true)]
 async fn the_last_stream_takes_all_its_watches_away() {

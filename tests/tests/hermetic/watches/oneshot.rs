@@ -433,3 +433,27 @@ async fn the_configuration_is_watched_from_below_a_chroot() {
         assert_eq!(fired(watch).await, (CHANGED, "/zookeeper/config".into()));
     }
 }
+
+/// DisconnectedWatcherTest, ZOOKEEPER-961: below a deep root they are set again by the server's paths.
+#[tokio::test(start_paused = true)]
+async fn below_a_chroot_they_are_set_again_and_tell_the_clients_paths() {
+    for profile in LINES {
+        let server = Stage::like(profile).await;
+        server.create("/deep", b"").unwrap();
+        let client = server.connect_below("/deep/root").await;
+        create(&client, "/a", b"").await;
+        let watches = [children(&client, "/a").await, data(&client, "/a").await, exists(&client, "/b").await];
+        let root = children(&client, "/").await;
+        server.drop_connections();
+        until_suspended(&client).await;
+        until_connected(&client).await;
+        create(&client, "/a/c", b"").await;
+        within(client.set_data("/a", b"", None)).await.unwrap();
+        create(&client, "/b", b"").await;
+        let expected = [(CHILDREN, "/a"), (CHANGED, "/a"), (CREATED, "/b")];
+        for (watch, (kind, path)) in watches.into_iter().zip(expected) {
+            assert_eq!(fired(watch).await, (kind, path.to_owned()));
+        }
+        assert_eq!(fired(root).await, (CHILDREN, "/".into()));
+    }
+}
