@@ -27,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) session: SessionConfig,
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) request_len_max: usize,
+    pub(crate) batch_reads: bool,
 }
 
 /// Makes a [`Client`]; every setting has a default.
@@ -54,6 +55,7 @@ pub struct Connector {
     servers: ConnectString,
     settings: Settings,
     connect_timeout: Duration,
+    call_timeout: Option<Duration>,
     auth: Vec<(String, Vec<u8>)>,
 }
 
@@ -68,8 +70,9 @@ impl Connector {
             session: SessionConfig::default(),
             dial: Arc::new(TcpDial),
             request_len_max: frame::REQUEST_LEN_MAX,
+            batch_reads: true,
         };
-        Ok(Self { servers, settings, connect_timeout: Duration::from_secs(10), auth: Vec::new() })
+        Ok(Self { servers, settings, connect_timeout: Duration::from_secs(10), call_timeout: None, auth: Vec::new() })
     }
 
     /// The session timeout to ask for; the server clamps it to its own bounds (by default 2 to 20 ticks).
@@ -82,6 +85,23 @@ impl Connector {
     /// How long [`connect`](Self::connect) tries; every server is tried at least once. Default 10 s.
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long each operation may take, from the call on: in the queue, on the way, and while the session is suspended. One
+    /// that takes longer fails with [`Error::TimedOut`]. Default: as long as the session lives; see
+    /// [`Client::with_timeout`] for single calls.
+    pub const fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = Some(timeout);
+        self
+    }
+
+    /// Whether plain reads ([`Client::get_data`]) that are called together travel as one multiRead. Order, results and
+    /// errors are the same, a server answers some twenty times as many of them, and a read that is called alone leaves at once
+    /// either way. Servers before 3.6 refuse the first batch and hang up; its reads are repeated on the next connection, and
+    /// this client puts no more together. Default true.
+    pub const fn batch_reads(mut self, batch: bool) -> Self {
+        self.settings.batch_reads = batch;
         self
     }
 
@@ -195,7 +215,7 @@ impl Connector {
             progress: progress_in,
             credentials: credentials_in,
         };
-        let client = Client::new(shared, chroot);
+        let client = Client::new(shared, chroot, self.call_timeout);
         for (scheme, auth) in &self.auth {
             drop(client.add_auth(scheme, auth));
         }

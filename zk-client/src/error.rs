@@ -1,7 +1,7 @@
 //! Errors by who must act.
 
 use crate::connect_string::ConnectStringError;
-use std::fmt;
+use std::{fmt, time::Duration};
 use zk_proto::{
     DecodeError, ErrorCode, OpCode,
     create::TtlOutOfRange,
@@ -43,6 +43,16 @@ pub enum Error {
         /// Whether the operation may have been carried out: read before you repeat a write.
         outcome: Outcome,
     },
+    /// The caller's time was over before the answer came; see [`Client::with_timeout`](crate::Client::with_timeout).
+    TimedOut {
+        /// The operation.
+        op: OpCode,
+        /// How long it was given.
+        after: Duration,
+        /// Whether the operation may have been carried out, or still may be: read before you repeat a write. What was not
+        /// sent never will be.
+        outcome: Outcome,
+    },
     /// No server took us. Check the addresses, then the servers.
     Unreachable(Unreachable),
     /// The answer is larger than [`Connector::reply_len_max`](crate::Connector::reply_len_max); it was
@@ -50,6 +60,8 @@ pub enum Error {
     ReplyTooLarge {
         /// The operation.
         op: OpCode,
+        /// What was read; `None` for a batch of reads.
+        path: Option<String>,
         /// How large, and how large it may be.
         size: TooLarge,
     },
@@ -134,6 +146,7 @@ impl Error {
             Self::Refused { code, .. } | Self::Aborted { code, .. } => Some(*code),
             Self::Usage(_)
             | Self::Interrupted { .. }
+            | Self::TimedOut { .. }
             | Self::Unreachable(_)
             | Self::ReplyTooLarge { .. }
             | Self::Protocol { .. } => None,
@@ -145,7 +158,10 @@ impl Error {
     pub const fn maybe_applied(&self) -> bool {
         matches!(
             self,
-            Self::Interrupted { outcome: Outcome::Unknown, .. } | Self::ReplyTooLarge { .. } | Self::Protocol { .. }
+            Self::Interrupted { outcome: Outcome::Unknown, .. }
+                | Self::TimedOut { outcome: Outcome::Unknown, .. }
+                | Self::ReplyTooLarge { .. }
+                | Self::Protocol { .. }
         )
     }
 }
@@ -158,8 +174,14 @@ impl fmt::Display for Error {
             Self::Refused { op, code } => write!(f, "{}: {code}", name(op)),
             Self::Aborted { index, code, .. } => write!(f, "transaction: operation {index} was refused: {code}"),
             Self::Interrupted { op, by, outcome } => write!(f, "{}: {by}; {outcome}", name(op)),
+            Self::TimedOut { op, after, outcome } => write!(f, "{}: no answer within {after:?}; {outcome}", name(op)),
             Self::Unreachable(unreachable) => unreachable.fmt(f),
-            Self::ReplyTooLarge { op, size } => write!(f, "{}: the reply is too large: {size}", name(op)),
+            Self::ReplyTooLarge { op, path: Some(path), size } => {
+                write!(f, "{} {path}: the reply is too large: {size}", name(op))
+            }
+            Self::ReplyTooLarge { op, path: None, size } => {
+                write!(f, "{}: the reply is too large: {size}", name(op))
+            }
             Self::Protocol { op, error } => write!(f, "{}: the reply cannot be read: {error}", name(op)),
         }
     }

@@ -66,6 +66,7 @@ pub mod coming_from {}
 pub mod guide {}
 
 mod call;
+mod caller;
 mod client;
 mod connect_string;
 mod connector;

@@ -27,6 +27,7 @@ mod greeting;
 mod inbound;
 mod inflight;
 mod outbound;
+mod queue;
 mod request;
 mod state;
 mod timers;

@@ -1,13 +1,19 @@
 //! The client against the in-process server.
 
+#[path = "client/batching.rs"]
+mod batching;
 #[path = "client/chroot.rs"]
 mod chroot;
 #[path = "client/closing.rs"]
 mod closing;
 #[path = "client/copies.rs"]
 mod copies;
+#[path = "client/deadlines.rs"]
+mod deadlines;
 #[path = "client/given_up.rs"]
 mod given_up;
+#[path = "client/greetings.rs"]
+mod greetings;
 #[path = "client/herd.rs"]
 mod herd;
 #[path = "client/hosts.rs"]

@@ -244,13 +244,13 @@ impl Client {
         let slot = Arc::new(Slot::new(sweep.next_id(), path_at_server, kind));
         let call = match call {
             Ok(request) => {
-                let (answer, receiver) = oneshot::channel();
+                let (answer, receiver) = self.caller();
                 let command = Command::Watch(WatchCommand::Read { request, slot: slot.clone(), answer });
                 self.send(O::CODE, command, receiver, finish)
             }
             Err(error) => Call::failed(O::CODE, self.chroot.clone(), error.into(), finish),
         };
-        WatchCall::new(call, path, OneshotWatch { slot, chroot: self.chroot.clone(), sweep })
+        WatchCall::new(call.at(path), path, OneshotWatch { slot, chroot: self.chroot.clone(), sweep })
     }
 
     /// Whether the server has a watch of these kinds on a path for this client's session: it sets and removes them by
@@ -305,7 +305,7 @@ impl Client {
         let finish = |reply: &Reply<'_>| reply.decode::<Empty>().map(drop);
         match self.server_path(path, false) {
             Ok(server) => {
-                let (answer, receiver) = oneshot::channel();
+                let (answer, receiver) = self.caller();
                 let command = Command::Watch(WatchCommand::Remove { path: server.into(), kinds, answer });
                 self.send(OpCode::REMOVE_WATCHES, command, receiver, finish)
             }

@@ -4,7 +4,7 @@ use super::{
     Connection, Driver, Link,
     fanout::{Line, NoWatch, tell},
     ticket::{ConsumerId, Ticket},
-    watching::code_of,
+    watching::{code_of, is_followed},
 };
 use crate::{
     call::Outcomes,
@@ -153,7 +153,15 @@ impl Driver {
             Ticket::Call(answer) => {
                 self.bookmark(zxid);
                 // When nobody waits, the future was dropped, and with it the answer.
-                drop(answer.send(Outcomes::Reply { zxid, result }));
+                answer.send(Outcomes::Reply { zxid, result });
+            }
+            Ticket::Again(read) => {
+                self.bookmark(zxid);
+                read.1.send(Outcomes::Reply { zxid, result });
+            }
+            Ticket::Batch(reads) => {
+                self.bookmark(zxid);
+                self.batching.answered(&mut self.session, now, reads, zxid, result);
             }
             Ticket::Inline { consumer, token, op } => {
                 let answer = match result {
@@ -180,7 +188,19 @@ impl Driver {
     fn interrupted(&mut self, ticket: Ticket, by: Interruption, outcome: Outcome) {
         let now = self.now();
         match ticket {
-            Ticket::Call(answer) => drop(answer.send(Outcomes::Interrupted { by, outcome })),
+            Ticket::Call(answer) => answer.send(Outcomes::Interrupted { by, outcome }),
+            Ticket::Batch(reads) => {
+                let is_followed = is_followed(by) && !self.ended;
+                let lost = if is_followed { self.batching.lost(&mut self.session, now, reads) } else { Some(reads) };
+                for (_, caller) in lost.into_iter().flatten() {
+                    caller.send(Outcomes::Interrupted { by, outcome });
+                }
+            }
+            Ticket::Again(read) if is_followed(by) && !self.ended => {
+                let (request, caller) = *read;
+                self.session.submit(now, request, None, Ticket::Call(caller));
+            }
+            Ticket::Again(read) => read.1.send(Outcomes::Interrupted { by, outcome }),
             Ticket::Inline { consumer, token, .. } => self.tell(consumer, Input::Interrupted { token }),
             Ticket::Watch { path, mode, asked }
                 if matches!(by, Interruption::ConnectionLost | Interruption::SessionExpired) && !self.ended =>

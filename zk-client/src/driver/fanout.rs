@@ -237,7 +237,7 @@ impl Fanout {
         line: &mut Line<'_>,
         request: EncodedRequest,
         slot: Arc<Slot>,
-        answer: tokio::sync::oneshot::Sender<crate::call::Outcomes>,
+        answer: crate::caller::Caller,
     ) {
         if self.is_persistent(&slot.path) {
             self.sweep(line);

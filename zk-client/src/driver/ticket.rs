@@ -1,19 +1,22 @@
 //! What goes to the driver and what comes back with a reply.
 
-use super::fanout::{Ready, Removal, Removed, Waiter};
+use super::{
+    batching::Read,
+    fanout::{Ready, Removal, Removed, Waiter},
+};
 use crate::client::WatchInfo;
 use crate::{
-    call::Outcomes,
+    caller::Caller,
     inline::{Inline, Token},
     oneshot::Slot,
     watch::Queue,
 };
 use std::{fmt, sync::Arc};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use zk_proto::{
     WatchMode,
     path::Chroot,
-    session::{EncodedRequest, WatchKind},
+    session::{EncodedRequest, Outcome, WatchKind},
     watch::WatcherType,
 };
 
@@ -33,7 +36,11 @@ pub(crate) enum InlineOp {
 #[derive(Debug)]
 pub(crate) enum Ticket {
     /// A caller's future.
-    Call(oneshot::Sender<Outcomes>),
+    Call(Caller),
+    /// Callers' futures whose reads travel together.
+    Batch(Vec<Read>),
+    /// A read that is on its way for the second time, alone; it may follow to the next connection.
+    Again(Box<Read>),
     /// A consumer in the driver.
     Inline { consumer: ConsumerId, token: Token, op: InlineOp },
     /// The fan-out's addWatch.
@@ -41,15 +48,32 @@ pub(crate) enum Ticket {
     /// The fan-out's removeWatches.
     Unwatch { path: Box<str>, what: Removal, told: Removed },
     /// A read that leaves a one-shot watch.
-    Oneshot { path: Box<str>, kind: WatchKind, waiter: Waiter, answer: Option<oneshot::Sender<Outcomes>> },
+    Oneshot { path: Box<str>, kind: WatchKind, waiter: Waiter, answer: Option<Caller> },
+}
+
+impl Ticket {
+    /// Tells callers whose time is over.
+    pub(crate) fn expire(&mut self, now: Instant, outcome: Outcome) {
+        match self {
+            Self::Call(caller) => caller.expire(now, outcome),
+            Self::Batch(reads) => reads.iter_mut().for_each(|(_, caller)| caller.expire(now, outcome)),
+            Self::Again(read) => read.1.expire(now, outcome),
+            Self::Unwatch { told: caller, .. } | Self::Oneshot { answer: caller, .. } => {
+                if let Some(caller) = caller {
+                    caller.expire(now, outcome);
+                }
+            }
+            Self::Inline { .. } | Self::Watch { .. } => {}
+        }
+    }
 }
 
 /// What a handle asks of the driver; executed in order.
 pub(crate) enum Command {
     /// Sends a request.
-    Submit(EncodedRequest, oneshot::Sender<Outcomes>),
+    Submit(EncodedRequest, Caller),
     /// Adds an identity to this and all later connections.
-    AddAuth { scheme: String, auth: Vec<u8>, answer: oneshot::Sender<Outcomes> },
+    AddAuth { scheme: String, auth: Vec<u8>, answer: Caller },
     /// Something about watches.
     Watch(WatchCommand),
     /// Takes a consumer in, whose paths are below this.
@@ -61,16 +85,47 @@ pub(crate) enum WatchCommand {
     /// Feeds a queue with the events of a watch.
     Feed(Arc<Queue>, Ready),
     /// Sends a read that leaves a one-shot watch.
-    Read { request: EncodedRequest, slot: Arc<Slot>, answer: oneshot::Sender<Outcomes> },
+    Read { request: EncodedRequest, slot: Arc<Slot>, answer: Caller },
     /// Removes watches by name.
-    Remove { path: Box<str>, kinds: WatcherType, answer: oneshot::Sender<Outcomes> },
+    Remove { path: Box<str>, kinds: WatcherType, answer: Caller },
     /// Tells of every watch.
     Report(oneshot::Sender<Vec<WatchInfo>>),
 }
 
 impl Command {
+    fn caller(&self) -> Option<&Caller> {
+        match self {
+            Self::Submit(_, answer)
+            | Self::AddAuth { answer, .. }
+            | Self::Watch(WatchCommand::Read { answer, .. } | WatchCommand::Remove { answer, .. }) => Some(answer),
+            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_)) | Self::Attach(..) => None,
+        }
+    }
+
+    /// When its caller's time is over.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.caller()?.deadline()
+    }
+
+    /// Whether its caller was told that the time is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.caller().is_some_and(Caller::is_gone)
+    }
+
+    /// Tells a caller whose time is over.
+    pub(crate) fn expire(&mut self, now: Instant, outcome: Outcome) {
+        match self {
+            Self::Submit(_, answer)
+            | Self::AddAuth { answer, .. }
+            | Self::Watch(WatchCommand::Read { answer, .. } | WatchCommand::Remove { answer, .. }) => {
+                answer.expire(now, outcome);
+            }
+            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_)) | Self::Attach(..) => {}
+        }
+    }
+
     /// Who waits for an outcome.
-    pub(crate) fn into_answer(self) -> Option<oneshot::Sender<Outcomes>> {
+    pub(crate) fn into_answer(self) -> Option<Caller> {
         match self {
             Self::Submit(_, answer)
             | Self::AddAuth { answer, .. }

@@ -64,6 +64,10 @@ impl<T> InFlight<T> {
         self.queue.front().is_some_and(|pending| matches!(pending.purpose, Purpose::Rearm))
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Pending<T>> {
+        self.queue.iter_mut()
+    }
+
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Pending<T>> {
         self.queue.drain(..)
     }
