@@ -229,21 +229,6 @@ async fn many_share_one_watch_and_the_last_drop_removes_it() {
     }
 }
 
-/// A dropped future of the read leaves nothing, whenever it is dropped.
-#[tokio::test(start_paused = true)]
-async fn a_read_that_is_dropped_on_its_way_leaves_no_watch() {
-    for polls in 0..10 {
-        let server = Stage::start().await;
-        let client = server.connect().await;
-        create(&client, "/a", b"").await;
-        drop(poll_and_drop(client.get_data_and_watch("/a"), polls).await);
-        settle().await;
-        within(client.sync("/")).await.unwrap();
-        settle().await;
-        assert_eq!((server.watch_count(), within(client.watches()).await.unwrap()), (0, vec![]), "after {polls} polls");
-    }
-}
-
 /// Servers before 3.9 keep one of them a path and drop the other in silence: nobody is left to find that out.
 #[tokio::test(start_paused = true)]
 async fn a_path_has_one_shot_watches_or_a_persistent_one() {
