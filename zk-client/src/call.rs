@@ -2,7 +2,7 @@
 //!
 //! The reply is decoded here, in the caller's task, not in the driver's.
 
-use crate::error::Error;
+use crate::error::{Error, UsageError};
 use std::{
     fmt,
     future::Future,
@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::sync::oneshot;
 use zk_proto::{
-    Bytes, OpCode, Zxid,
+    Bytes, OpCode, SessionId, Zxid,
     jute::{Decode, decode_from},
     path::Chroot,
     session::{Interruption, Outcome, ReplyFailure},
@@ -26,8 +26,12 @@ pub(crate) enum Outcomes {
     Reply { zxid: Zxid, result: Result<Bytes, ReplyFailure> },
     /// The caller's time is over.
     TimedOut { after: Duration, outcome: Outcome },
+    /// It was not sent, for a reason that only the driver could know.
+    Usage(UsageError),
     /// The answer will never come.
     Interrupted { by: Interruption, outcome: Outcome },
+    /// It was meant for another session than the driver has; nothing was sent.
+    Fenced(SessionId),
 }
 
 /// An answer on its way to a typed result.
@@ -110,6 +114,8 @@ impl<R> Future for Call<R> {
             }
             Ok(Outcomes::TimedOut { after, outcome }) => Err(Error::TimedOut { op: self.op, after, outcome }),
             Ok(Outcomes::Interrupted { by, outcome }) => Err(Error::Interrupted { op: self.op, by, outcome }),
+            Ok(Outcomes::Usage(error)) => Err(error.into()),
+            Ok(Outcomes::Fenced(session)) => Err(Error::Fenced { op: self.op, session }),
             // The driver went without a word: its runtime was shut down.
             Err(_) => Err(gone),
         })

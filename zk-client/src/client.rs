@@ -7,6 +7,8 @@ use crate::{
     driver::{Closing, Progress, ticket::Command},
     error::{Error, Unreachable, UsageError},
     inline::Inline,
+    secret::Secret,
+    session_events::SessionLog,
     state::SessionState,
     sweep::Sweep,
 };
@@ -27,6 +29,7 @@ mod config;
 mod delete_all;
 mod parents;
 mod read;
+mod session;
 mod update;
 mod watching;
 mod write;
@@ -44,6 +47,8 @@ pub struct Client {
     chroot: Arc<Chroot>,
     /// How long each call of this handle may take.
     timeout: Option<Duration>,
+    /// Calls are for this session only.
+    fence: Option<SessionId>,
 }
 
 pub(crate) struct Shared {
@@ -55,11 +60,12 @@ pub(crate) struct Shared {
     pub(crate) credentials: watch::Receiver<Option<Credentials>>,
     pub(crate) closing: Arc<Closing>,
     pub(crate) sweep: Arc<Sweep>,
+    pub(crate) events: Arc<SessionLog>,
 }
 
 impl Client {
     pub(crate) fn new(shared: Shared, chroot: Chroot, timeout: Option<Duration>) -> Self {
-        Self { shared: Arc::new(shared), chroot: Arc::new(chroot), timeout }
+        Self { shared: Arc::new(shared), chroot: Arc::new(chroot), timeout, fence: None }
     }
 
     /// Connects with default settings; see [`Connector`] for others.
@@ -79,14 +85,11 @@ impl Client {
     /// The session, while a server serves us or the session is suspended.
     #[must_use]
     pub fn session_id(&self) -> Option<SessionId> {
-        match *self.shared.state.borrow() {
-            SessionState::Connected { session, .. } | SessionState::Suspended { session, .. } => Some(session),
-            SessionState::Connecting { .. } | SessionState::Ended(_) => None,
-        }
+        self.shared.state.borrow().session()
     }
 
-    /// What another handle or process needs to go on with this session
-    /// ([`Connector::resume`]), which then takes it away from this client. `None` before the first connection.
+    /// What another handle needs to go on with this session ([`Connector::resume`]), which then takes it away from this
+    /// client; [`export_session`](Self::export_session) is for other processes. `None` before the first connection.
     #[must_use]
     pub fn credentials(&self) -> Option<Credentials> {
         self.shared.credentials.borrow().clone()
@@ -178,15 +181,18 @@ impl Client {
 
     /// Adds an identity to this and all later connections. `digest` takes `user:password`.
     ///
+    /// It leaves over TLS or to this machine only, unless [`Connector::allow_plaintext_auth`] says otherwise.
+    ///
     /// # Ordering
     /// Operations called later are executed with it.
     /// # Cancel safety
     /// Dropping the future drops the answer; the identity is still added.
     /// # Errors
     /// [`Error::Refused`] with `AUTH_FAILED` when the server does not accept it; the session is over then.
-    pub fn add_auth(&self, scheme: &str, auth: &[u8]) -> Call<()> {
+    /// [`UsageError::PlaintextAuth`] when it would travel unencrypted to another machine; the session goes on without it.
+    pub fn add_auth(&self, scheme: &str, auth: impl Into<Secret>) -> Call<()> {
         let (answer, receiver) = self.caller();
-        let command = Command::AddAuth { scheme: scheme.to_owned(), auth: auth.to_owned(), answer };
+        let command = Command::AddAuth { scheme: scheme.to_owned(), auth: auth.into(), answer };
         self.send(OpCode::AUTH, command, receiver, |reply| reply.decode::<zk_proto::records::Empty>().map(drop))
     }
 
@@ -236,6 +242,10 @@ impl Client {
 
     fn send<R>(&self, op: OpCode, command: Command, answer: oneshot::Receiver<Outcomes>, finish: Finish<R>) -> Call<R> {
         let chroot = self.chroot.clone();
+        let command = match self.fence {
+            Some(session) => Command::Fenced(session, Box::new(command)),
+            None => command,
+        };
         match self.try_send(op, command) {
             Ok(()) => Call::waiting(op, chroot, answer, finish),
             Err(error) => Call::failed(op, chroot, error, finish),
