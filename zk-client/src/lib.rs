@@ -27,6 +27,10 @@
 //! the protocol machine of `zk-proto`. It reconnects by itself, to servers in random order, with names
 //! resolved at each attempt and a back-off with full jitter.
 //!
+//! Reads that are called together travel together ([`Connector::batch_reads`]). An operation is sent once: when its answer
+//! is lost, or does not come in time ([`Client::with_timeout`]), the error says whether it may have been carried out. Those
+//! that take several requests, such as [`Client::create_all`], say what they repeat; a timeout is for each of their requests.
+//!
 //! # Ordering
 //!
 //! Every operation is ordered when its method is *called*, not when its future is first polled, and
@@ -36,7 +40,8 @@
 //! # Cancel safety
 //!
 //! Dropping the future of an operation drops its answer and nothing else: the request is still sent and
-//! carried out. All other futures of this crate can be dropped at any time without an effect.
+//! carried out. One that takes several requests stops where it is. All other futures of this crate can be dropped at any
+//! time without an effect.
 //!
 //! # Sessions
 //!
