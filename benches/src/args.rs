@@ -83,6 +83,9 @@ pub(crate) struct RunArgs {
     /// Other clients in the same rounds, built from benches/peers: all that this machine can build, or those named
     #[arg(long, value_enum, value_delimiter = ',', num_args = 0.., require_equals = true)]
     pub(crate) peers: Option<Vec<Peer>>,
+    /// Seconds of writes before those that are measured. Default: 1, and 5 where Java takes part, which compiles meanwhile
+    #[arg(long, value_parser = value_parser!(u32).range(1..=600))]
+    pub(crate) warm_up: Option<u32>,
     /// A file for one JSON line per watcher and round
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

@@ -14,6 +14,10 @@ use std::{ffi::OsString, time::Duration};
 /// A watcher says what it has to say after this, or never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
+const WARM_UP_SECONDS: u32 = 1;
+/// It compiles what it does often.
+const WARM_UP_JAVA_SECONDS: u32 = 5;
+
 /// One program that can be measured.
 #[derive(Clone, Debug)]
 pub(crate) struct Contender {
@@ -33,7 +37,7 @@ impl Contender {
     fn ours(runtime: Runtime) -> Result<Self, Failure> {
         let name = match runtime {
             Runtime::CurrentThread => "ours",
-            Runtime::MultiThread => "ours, multi-thread",
+            Runtime::MultiThread => "ours (multi-thread)",
         };
         Self::own(name, &["peer-watcher", "--runtime", &name_of(&runtime)])
     }
@@ -68,6 +72,13 @@ impl Contenders {
         }
         let names = measured.iter().map(|contender| contender.name.clone()).collect();
         Ok(Self { floor: Contender::floor()?, measured, names })
+    }
+
+    /// Seconds of writes that are not measured: enough for the slowest to warm up.
+    pub(crate) fn warm_up_seconds(&self, args: &RunArgs) -> u32 {
+        let java =
+            self.measured.iter().any(|contender| contender.command.first().is_some_and(|program| program == "java"));
+        args.warm_up.unwrap_or(if java { WARM_UP_JAVA_SECONDS } else { WARM_UP_SECONDS })
     }
 
     /// Who is at a place in a round.

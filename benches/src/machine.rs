@@ -1,5 +1,6 @@
 //! Where and with what a run was made: the first line of its file. What cannot be found out is left empty.
 
+use crate::report;
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
@@ -32,7 +33,13 @@ impl Header {
         let command = std::env::args().skip(1).fold("zk-bench".to_owned(), |line, arg| line + " " + &arg);
         let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let commit = said("git", &["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty"]);
-        let versions = [said("rustc", &["--version"]), said("java", &["-version"]), format!("commit {commit}")];
+        // Slower by factors: nobody should take its figures for ours.
+        let build = if cfg!(debug_assertions) { "DEBUG BUILD" } else { "" };
+        if cfg!(debug_assertions) {
+            report::tell("this is a debug build: its figures say nothing; cargo build --release -p zk-bench");
+        }
+        let java = said("java", &["-version"]);
+        let versions = [build.to_owned(), said("rustc", &["--version"]), java, format!("commit {commit}")];
         Self {
             bench: bench.to_owned(),
             command,

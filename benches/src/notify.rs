@@ -94,7 +94,7 @@ pub(crate) fn run(args: &NotifyArgs) -> Result<(), Failure> {
 /// The same on a server that stands.
 pub(crate) fn on(server: &Server, contenders: &Contenders, args: &NotifyArgs) -> Result<(), Failure> {
     let NotifyArgs { keys, rate, burst, seconds, .. } = *args;
-    let plan = Plan { keys, rate, burst, seconds };
+    let plan = Plan { keys, rate, burst, seconds, warm_up_seconds: contenders.warm_up_seconds(&args.run) };
     let figure = |step: &Step| step.beyond_ack;
     let job = Job { bench: "notify", run: &args.run, plan, sessions: 1, columns: &COLUMNS, figure };
     let each = if burst == 1 { "one at a time".to_owned() } else { format!("in bursts of {burst}") };
@@ -110,7 +110,7 @@ pub(crate) fn fanout(args: &FanoutArgs) -> Result<(), Failure> {
 /// The same on a server that stands.
 pub(crate) fn fanout_on(server: &Server, contenders: &Contenders, args: &FanoutArgs) -> Result<(), Failure> {
     let FanoutArgs { sessions, keys, rate, seconds, .. } = *args;
-    let plan = Plan { keys, rate, burst: 1, seconds };
+    let plan = Plan { keys, rate, burst: 1, seconds, warm_up_seconds: contenders.warm_up_seconds(&args.run) };
     let figure = |step: &Step| step.line.p50;
     let job = Job { bench: "fanout", run: &args.run, plan, sessions, columns: &FANOUT_COLUMNS, figure };
     let what = format!("fanout: {sessions} sessions in a process, {keys} znodes of 100 bytes, {rate}/s, {seconds} s");

@@ -38,7 +38,7 @@ pub(crate) fn find(wanted: &[Peer]) -> Vec<Contender> {
 const fn name(peer: Peer) -> &'static str {
     match peer {
         Peer::ZookeeperClient => "zookeeper-client",
-        Peer::ZookeeperClientMt => "zookeeper-client, multi-thread",
+        Peer::ZookeeperClientMt => "zookeeper-client (multi-thread)",
         Peer::Java => "Java client",
         Peer::Curator => "CuratorCache",
     }

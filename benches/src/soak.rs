@@ -84,9 +84,15 @@ pub(crate) fn run(args: &SoakArgs) -> Result<(), Failure> {
     let seconds = Duration::from_secs_f64(args.minutes * 60.0).as_secs();
     let plan = Plan { rate: args.rate, keys: args.keys, writes: seconds * u64::from(args.rate) };
     let writer = Writer::start(&server.writer, &root, plan, follower.clone())?;
-    let mut faults = Faults::new(args, timeout, server.can_restart(), writer.start_ns());
+    let mut faults = Faults::new(args, timeout, server.can_restart(), [writer.start_ns(), writer.end_ns()]);
     let mut verdict = Verdict::default();
     watch(&mut server, &lab, &subject, &follower, &writer, &mut faults, &mut lines, &mut verdict)?;
+    let until = now_ns() + u64::try_from(PATIENCE.as_nanos()).unwrap_or(u64::MAX);
+    while !faults.is_calm() && now_ns() < until {
+        thread::sleep(LOOK_EVERY);
+        let seen = look(&subject, &follower, &mut verdict);
+        faults.turn(&mut server, &lab, seen.live)?;
+    }
     faults.end(&lab)?;
     settle(&lab, &subject, &follower, writer, plan, &mut verdict)?;
     judge(&server.writer, &root, &subject, &follower, &mut verdict)?;

@@ -15,8 +15,6 @@ use rustix::thread::{ClockId, clock_nanosleep_absolute, set_current_timer_slack}
 use rustix::time::Timespec;
 use std::{num::NonZeroU64, thread};
 
-/// Seconds of writes before the first that is measured.
-const WARM_UP_SECONDS: u32 = 1;
 /// How long before the first write is due.
 const LEAD_NS: u64 = 20_000_000;
 const SECOND_NS: u64 = 1_000_000_000;
@@ -28,11 +26,13 @@ pub(crate) struct Plan {
     pub(crate) rate: u32,
     pub(crate) burst: u32,
     pub(crate) seconds: u32,
+    /// Seconds of writes before the first that is measured.
+    pub(crate) warm_up_seconds: u32,
 }
 
 impl Plan {
     fn warm_up(self) -> u64 {
-        u64::from(self.rate * WARM_UP_SECONDS)
+        u64::from(self.rate) * u64::from(self.warm_up_seconds)
     }
 
     /// How many writes are measured: sequence numbers 1 to this.
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn writes_are_due_in_bursts_at_the_rate() {
-        let plan = Plan { keys: 10, rate: 1000, burst: 50, seconds: 2 };
+        let plan = Plan { keys: 10, rate: 1000, burst: 50, seconds: 2, warm_up_seconds: 1 };
         assert_eq!((plan.warm_up(), plan.measured(), plan.total()), (1000, 2000, 3000));
         assert_eq!([0, 49, 50, 99, 100].map(|index| plan.due_ns(index)), [0, 0, 50_000_000, 50_000_000, 100_000_000]);
         assert_eq!([0, 999, 1000, 2999].map(|index| plan.sequence(index)), [0, 0, 1, 2000]);

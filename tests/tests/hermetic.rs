@@ -13,6 +13,9 @@ mod mutants;
 #[path = "hermetic/proxy.rs"]
 mod proxy;
 #[cfg(unix)]
+#[path = "hermetic/secure_cli.rs"]
+mod secure_cli;
+#[cfg(unix)]
 #[path = "hermetic/serve.rs"]
 mod serve;
 #[path = "hermetic/stage.rs"]

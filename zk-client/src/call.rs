@@ -2,7 +2,7 @@
 //!
 //! The reply is decoded here, in the caller's task, not in the driver's.
 
-use crate::error::Error;
+use crate::error::{Error, UsageError};
 use std::{
     fmt,
     future::Future,
@@ -26,6 +26,8 @@ pub(crate) enum Outcomes {
     Reply { zxid: Zxid, result: Result<Bytes, ReplyFailure> },
     /// The caller's time is over.
     TimedOut { after: Duration, outcome: Outcome },
+    /// It was not sent, for a reason that only the driver could know.
+    Usage(UsageError),
     /// The answer will never come.
     Interrupted { by: Interruption, outcome: Outcome },
 }
@@ -110,6 +112,7 @@ impl<R> Future for Call<R> {
             }
             Ok(Outcomes::TimedOut { after, outcome }) => Err(Error::TimedOut { op: self.op, after, outcome }),
             Ok(Outcomes::Interrupted { by, outcome }) => Err(Error::Interrupted { op: self.op, by, outcome }),
+            Ok(Outcomes::Usage(error)) => Err(error.into()),
             // The driver went without a word: its runtime was shut down.
             Err(_) => Err(gone),
         })

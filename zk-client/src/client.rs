@@ -7,6 +7,7 @@ use crate::{
     driver::{Closing, Progress, ticket::Command},
     error::{Error, Unreachable, UsageError},
     inline::Inline,
+    secret::Secret,
     state::SessionState,
     sweep::Sweep,
 };
@@ -178,15 +179,18 @@ impl Client {
 
     /// Adds an identity to this and all later connections. `digest` takes `user:password`.
     ///
+    /// It leaves over TLS or to this machine only, unless [`Connector::allow_plaintext_auth`] says otherwise.
+    ///
     /// # Ordering
     /// Operations called later are executed with it.
     /// # Cancel safety
     /// Dropping the future drops the answer; the identity is still added.
     /// # Errors
     /// [`Error::Refused`] with `AUTH_FAILED` when the server does not accept it; the session is over then.
-    pub fn add_auth(&self, scheme: &str, auth: &[u8]) -> Call<()> {
+    /// [`UsageError::PlaintextAuth`] when it would travel unencrypted to another machine; the session goes on without it.
+    pub fn add_auth(&self, scheme: &str, auth: impl Into<Secret>) -> Call<()> {
         let (answer, receiver) = self.caller();
-        let command = Command::AddAuth { scheme: scheme.to_owned(), auth: auth.to_owned(), answer };
+        let command = Command::AddAuth { scheme: scheme.to_owned(), auth: auth.into(), answer };
         self.send(OpCode::AUTH, command, receiver, |reply| reply.decode::<zk_proto::records::Empty>().map(drop))
     }
 

@@ -1,11 +1,15 @@
 //! How a session begins: what it wants, and the first connection.
 
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 use crate::{
     client::{Client, Shared},
     connect_string::{ConnectString, ConnectStringError},
     dial::{Dial, TcpDial},
     driver::{Driver, Ends, Progress},
     error::{Error, Unreachable},
+    sasl::SaslMechanism,
+    secret::Secret,
     state::SessionState,
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -28,6 +32,9 @@ pub(crate) struct Settings {
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) request_len_max: usize,
     pub(crate) batch_reads: bool,
+    pub(crate) sasl: Option<Arc<dyn SaslMechanism>>,
+    /// Whether credentials may travel unencrypted to other machines.
+    pub(crate) plaintext_auth: bool,
 }
 
 /// Makes a [`Client`]; every setting has a default.
@@ -56,7 +63,9 @@ pub struct Connector {
     settings: Settings,
     connect_timeout: Duration,
     call_timeout: Option<Duration>,
-    auth: Vec<(String, Vec<u8>)>,
+    auth: Vec<(String, Secret)>,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
 }
 
 impl Connector {
@@ -71,8 +80,18 @@ impl Connector {
             dial: Arc::new(TcpDial),
             request_len_max: frame::REQUEST_LEN_MAX,
             batch_reads: true,
+            sasl: None,
+            plaintext_auth: false,
         };
-        Ok(Self { servers, settings, connect_timeout: Duration::from_secs(10), call_timeout: None, auth: Vec::new() })
+        Ok(Self {
+            servers,
+            settings,
+            connect_timeout: Duration::from_secs(10),
+            call_timeout: None,
+            auth: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        })
     }
 
     /// The session timeout to ask for; the server clamps it to its own bounds (by default 2 to 20 ticks).
@@ -143,10 +162,45 @@ impl Connector {
         self
     }
 
-    /// An identity to present on every connection, before anything else. `digest` takes `user:password`,
-    /// which travels as it is: use it on networks you trust.
-    pub fn auth(mut self, scheme: &str, auth: &[u8]) -> Self {
-        self.auth.push((scheme.to_owned(), auth.to_owned()));
+    /// An identity to present on every connection, before anything else. `digest` takes `user:password`, which travels as
+    /// it is: over TLS or to this machine only, unless [`allow_plaintext_auth`](Self::allow_plaintext_auth) is called.
+    pub fn auth(mut self, scheme: &str, auth: impl Into<Secret>) -> Self {
+        self.auth.push((scheme.to_owned(), auth.into()));
+        self
+    }
+
+    /// Begins every connection with a SASL exchange, before watches are set and requests are sent. When it fails the session
+    /// ends with [`End::SaslFailed`](crate::End::SaslFailed), which says what to do.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::builder().sasl_user("bob", "secret").require_sasl().start().await?;
+    /// # let servers = &server.connect_string();
+    /// use zk_client::{Connector, DigestMd5};
+    ///
+    /// let client = Connector::new(servers)?.sasl(DigestMd5::new("bob", "secret")).connect().await?;
+    /// assert!(client.who_am_i().await?.iter().any(|who| who.scheme == "sasl" && who.user == "bob"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sasl(mut self, mechanism: impl SaslMechanism) -> Self {
+        self.settings.session.sasl = true;
+        self.settings.sasl = Some(Arc::new(mechanism));
+        self
+    }
+
+    /// Lets passwords travel unencrypted to other machines, where everybody on the way can read them. Without it a server
+    /// to which they would is not used, and [`add_auth`](Client::add_auth) fails.
+    pub const fn allow_plaintext_auth(mut self) -> Self {
+        self.settings.plaintext_auth = true;
+        self
+    }
+
+    /// TLS to all servers, with `host:port` their `secureClientPort`; see [`Tls`].
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -216,10 +270,15 @@ impl Connector {
             credentials: credentials_in,
         };
         let client = Client::new(shared, chroot, self.call_timeout);
-        for (scheme, auth) in &self.auth {
-            drop(client.add_auth(scheme, auth));
-        }
-        tokio::spawn(Driver::new(self.settings, hosts, ends).run());
+        let settings = self.settings;
+        #[cfg(feature = "tls")]
+        let settings = match self.tls {
+            Some(tls) => Settings { dial: tls.over(settings.dial), ..settings },
+            None => settings,
+        };
+        let mut driver = Driver::new(settings, hosts, ends);
+        driver.present(&self.auth);
+        tokio::spawn(driver.run());
         (client, progress)
     }
 }

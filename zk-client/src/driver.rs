@@ -31,6 +31,7 @@ mod deadlines;
 mod dispatch;
 pub(crate) mod fanout;
 mod hosts;
+mod identity;
 mod intake;
 mod link;
 pub(crate) mod ticket;
@@ -40,6 +41,7 @@ use batching::Batching;
 use deadlines::Deadlines;
 use fanout::{Fanout, Line};
 use hosts::{Attempted, Hosts};
+use identity::Identity;
 use intake::HELD_MAX;
 use link::{Link, READ_BYTES};
 use ticket::{Command, ConsumerId, Ticket};
@@ -108,6 +110,9 @@ pub(crate) struct Driver {
     /// Where the transport leads, while there is one.
     peer: Option<(String, SocketAddr)>,
     connection: Option<Connection>,
+    identity: Identity,
+    /// Why the transport failed, where it said so.
+    transport_error: Option<String>,
     /// The session that expired, until another one stands.
     replaced: Option<SessionId>,
     inbox: BytesMut,
@@ -153,6 +158,8 @@ impl Driver {
             link: Link::Down(None),
             peer: None,
             connection: None,
+            identity: Identity::default(),
+            transport_error: None,
             replaced: None,
             inbox: BytesMut::with_capacity(READ_BYTES),
             outbox: BytesMut::new(),
@@ -230,6 +237,7 @@ impl Driver {
             Turn::Wrote(Ok(written)) => self.outbox.advance(written),
             Turn::Read(Err(error)) | Turn::Wrote(Err(error)) => {
                 tracing::debug!(%error, "transport failed");
+                self.transport_error = Some(error.to_string());
                 self.session.handle_closed();
             }
             Turn::Attempted(attempted) => self.attempted(attempted),
@@ -252,6 +260,10 @@ impl Driver {
         let server = attempted.server;
         match attempted.result {
             Ok((addr, transport)) => {
+                if let Some(error) = self.overheard(addr) {
+                    self.link = Link::Down(None);
+                    return self.attempt_failed(server, error.to_string());
+                }
                 self.inbox.clear();
                 self.outbox.clear();
                 self.link = Link::Up(transport);

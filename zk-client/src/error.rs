@@ -1,7 +1,7 @@
 //! Errors by who must act.
 
 use crate::connect_string::ConnectStringError;
-use std::{fmt, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 use zk_proto::{
     DecodeError, ErrorCode, OpCode,
     create::TtlOutOfRange,
@@ -107,6 +107,16 @@ pub enum UsageError {
         /// The path.
         path: String,
     },
+    /// Credentials would travel unencrypted to another machine.
+    PlaintextAuth {
+        /// The scheme, or the SASL mechanism.
+        scheme: Box<str>,
+        /// Where to.
+        server: SocketAddr,
+    },
+    /// A certificate, a key or the processor does not serve for TLS.
+    #[cfg(feature = "tls")]
+    Tls(crate::tls::TlsError),
     /// On a server before 3.6: a recursive watch there is made of one-shot ones, and the subtree has more znodes than that
     /// is good for.
     TooManyZnodes {
@@ -206,6 +216,13 @@ impl fmt::Display for UsageError {
             Self::TooManyZnodes { path, limit } => {
                 write!(f, "{path} has more than {limit} znodes, too many to watch on a server before 3.6; watch less")
             }
+            Self::PlaintextAuth { scheme, server } => write!(
+                f,
+                "{scheme} credentials would travel unencrypted to {server}; use Connector::tls, or say \
+                 Connector::allow_plaintext_auth on a network that you trust"
+            ),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
             Self::QueueFull { limit } => write!(f, "{limit} operations wait already; wait for some of them"),
         }
     }

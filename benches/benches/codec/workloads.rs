@@ -1,10 +1,12 @@
-//! What is measured of codec and session machine, by the clock (`cargo bench`) and in instructions
+//! What is measured of codec, session machine and mirror, by the clock (`cargo bench`) and in instructions
 //! (`benches/instructions`). Each workload does its work once a call, without IO.
 
 use std::error::Error;
 
 #[path = "machine.rs"]
 mod machine;
+#[path = "mirror.rs"]
+mod mirror;
 #[path = "records.rs"]
 mod records;
 #[path = "stream.rs"]
@@ -14,7 +16,7 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// One thing to measure.
 pub(crate) struct Workload {
-    /// `codec`, `stream`, `machine`, or `reference`: what the others are compared with.
+    /// `codec`, `stream`, `machine`, `mirror`, or `reference`: what the others are compared with.
     pub(crate) group: &'static str,
     /// What happens in one run.
     pub(crate) name: String,
@@ -38,5 +40,6 @@ pub(crate) fn all() -> Outcome<Vec<Workload>> {
     all.extend(records::codec()?);
     all.extend(stream::stream()?);
     all.extend(machine::machine()?);
+    all.extend(mirror::mirror()?);
     Ok(all)
 }

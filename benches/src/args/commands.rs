@@ -14,7 +14,7 @@ pub(crate) struct NotifyArgs {
     /// Writes a second
     #[arg(long, default_value_t = 1000, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub(crate) rate: u32,
-    /// Seconds that are measured, for each watcher in each round; a second of warm-up precedes them
+    /// Seconds that are measured, for each watcher in each round; a warm-up precedes them
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..=3600))]
     pub(crate) seconds: u32,
     /// Writes that are due at the same moment; the floor reads them by multiRead if there are several
@@ -44,7 +44,7 @@ pub(crate) struct FanoutArgs {
     /// Writes a second
     #[arg(long, default_value_t = 20, value_parser = value_parser!(u32).range(1..=100_000))]
     pub(crate) rate: u32,
-    /// Seconds that are measured, for each watcher in each round; a second of warm-up precedes them
+    /// Seconds that are measured, for each watcher in each round; a warm-up precedes them
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..=3600))]
     pub(crate) seconds: u32,
 }

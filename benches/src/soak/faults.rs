@@ -78,12 +78,14 @@ pub(super) struct Faults {
     begun: usize,
     /// When the next one is due.
     next_ns: u64,
+    /// None begins after this: what it does could not be seen.
+    last_ns: u64,
     current: Option<Current>,
     done: Vec<Outcome>,
 }
 
 impl Faults {
-    pub(super) fn new(args: &SoakArgs, timeout: Duration, can_restart: bool, start_ns: u64) -> Self {
+    pub(super) fn new(args: &SoakArgs, timeout: Duration, can_restart: bool, [start_ns, end_ns]: [u64; 2]) -> Self {
         let mut kinds = args.faults.clone();
         if !can_restart && kinds.contains(&FaultKind::Restart) {
             report::tell("left out: the fault restart, because the server is not ours or keeps no data");
@@ -97,6 +99,7 @@ impl Faults {
             start_ns,
             begun: 0,
             next_ns: start_ns + every_ns,
+            last_ns: end_ns.saturating_sub(every_ns / 2),
             current: None,
             done: Vec::new(),
         }
@@ -113,8 +116,7 @@ impl Faults {
             }
         }
         // One that lasts longer than planned delays the next.
-        let is_free = self.current.as_ref().is_none_or(|current| current.ended && current.is_over());
-        if now >= self.next_ns && is_free {
+        if now >= self.next_ns && now < self.last_ns && self.is_calm() {
             self.close();
             let next = self.begun.checked_rem(self.kinds.len());
             if let Some(kind) = next.and_then(|next| self.kinds.get(next).copied()) {
@@ -125,6 +127,11 @@ impl Faults {
             self.next_ns = (self.next_ns + self.every_ns).max(busy_ns + self.every_ns / 2);
         }
         Ok(())
+    }
+
+    /// Nothing is broken, and the mirror has recovered from what was.
+    pub(super) fn is_calm(&self) -> bool {
+        self.current.as_ref().is_none_or(|current| current.ended && current.is_over())
     }
 
     fn begin(&self, server: &mut Server, lab: &Lab, kind: FaultKind) -> Result<Current, Failure> {

@@ -83,8 +83,13 @@ impl Writer {
         self.shared.start_ns
     }
 
+    /// When the last write is due.
+    pub(super) fn end_ns(&self) -> u64 {
+        self.shared.due_ns(self.shared.plan.writes)
+    }
+
     pub(super) fn all_were_due(&self) -> bool {
-        now_ns() >= self.shared.due_ns(self.shared.plan.writes)
+        now_ns() >= self.end_ns()
     }
 
     /// Waits for the last acknowledgement, for so long; how many there were.

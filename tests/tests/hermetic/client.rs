@@ -1,5 +1,9 @@
 //! The client against the in-process server.
 
+#[path = "client/acl.rs"]
+mod acl;
+#[path = "client/bad_certificates.rs"]
+mod bad_certificates;
 #[path = "client/batching.rs"]
 mod batching;
 #[path = "client/chroot.rs"]
@@ -30,14 +34,22 @@ mod lagging;
 mod operations;
 #[path = "client/order.rs"]
 mod order;
+#[path = "client/plaintext.rs"]
+mod plaintext;
 #[path = "client/privileges.rs"]
 mod privileges;
 #[path = "client/refusals.rs"]
 mod refusals;
+#[path = "client/sasl.rs"]
+mod sasl;
+#[path = "client/secrets.rs"]
+mod secrets;
 #[path = "client/sessions.rs"]
 mod sessions;
 #[path = "client/subtrees.rs"]
 mod subtrees;
+#[path = "client/tls.rs"]
+mod tls;
 #[path = "client/transactions.rs"]
 mod transactions;
 #[path = "client/updates.rs"]

@@ -66,6 +66,8 @@ impl Driver {
     fn dispatch(&mut self, event: Event<Ticket>) {
         match event {
             Event::Established(established) => self.established(established),
+            Event::SaslWanted => self.sasl_wanted(),
+            Event::SaslToken(token) => self.sasl_token(token.as_ref()),
             Event::Lost { why, was_up } => self.lost(why, was_up),
             Event::Expired { id } => {
                 tracing::warn!(session = %id, "session expired; its ephemerals are gone");
@@ -133,9 +135,11 @@ impl Driver {
 
     fn lost(&mut self, why: Loss, was_up: bool) {
         self.link = Link::Down(None);
+        let transport_error = self.transport_error.take();
         let server = self.peer.take().map_or_else(String::new, |(name, _)| name);
         if !was_up {
-            return self.attempt_failed(server, why.to_string());
+            // A transport knows better: TLS, for one, says only in the first read that our certificate was refused.
+            return self.attempt_failed(server, transport_error.unwrap_or_else(|| why.to_string()));
         }
         tracing::warn!(server, %why, zxid = %self.session.last_zxid(), "connection lost; watches will be set again");
         self.hosts.lost();

@@ -56,7 +56,7 @@ impl Driver {
         match command {
             Command::Submit(request, caller) => self.session.submit(now, request, None, Ticket::Call(caller)),
             Command::AddAuth { scheme, auth, answer } => {
-                self.session.add_auth(now, &scheme, &auth, Ticket::Call(answer));
+                self.add_auth(&scheme, &auth, answer);
             }
             Command::Attach(inline, chroot) => self.attach(inline, chroot),
             Command::Watch(command) => self.watch_command(command),

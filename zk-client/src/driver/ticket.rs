@@ -9,6 +9,7 @@ use crate::{
     caller::Caller,
     inline::{Inline, Token},
     oneshot::Slot,
+    secret::Secret,
     watch::Queue,
 };
 use std::{fmt, sync::Arc};
@@ -73,7 +74,7 @@ pub(crate) enum Command {
     /// Sends a request.
     Submit(EncodedRequest, Caller),
     /// Adds an identity to this and all later connections.
-    AddAuth { scheme: String, auth: Vec<u8>, answer: Caller },
+    AddAuth { scheme: String, auth: Secret, answer: Caller },
     /// Something about watches.
     Watch(WatchCommand),
     /// Takes a consumer in, whose paths are below this.

@@ -11,6 +11,7 @@ impl<T> Session<T> {
         }
         self.outbox.clear();
         self.auths.clear();
+        self.established = None;
         self.events.push_back(Event::Lost { why, was_up });
         self.interrupt_sent(Interruption::ConnectionLost);
         if self.closing {

@@ -12,6 +12,8 @@ use alloc::collections::VecDeque;
 pub(super) enum Purpose<T> {
     /// Hand it to the owner.
     Call(T),
+    /// A step of the SASL exchange.
+    Sasl,
     /// Part of setting the watches again.
     Rearm,
     /// The session's end.

@@ -11,7 +11,7 @@ impl<T> Session<T> {
     pub fn tickets(&mut self) -> impl Iterator<Item = (&mut T, Outcome)> {
         let sent = self.in_flight.iter_mut().filter_map(|pending| match &mut pending.purpose {
             Purpose::Call(ticket) => Some((ticket, Outcome::Unknown)),
-            Purpose::Rearm | Purpose::Close => None,
+            Purpose::Rearm | Purpose::Sasl | Purpose::Close => None,
         });
         sent.chain(self.waiting.iter_mut().map(|waiting| (&mut waiting.ticket, Outcome::NotSent)))
     }
