@@ -57,12 +57,20 @@
 //! [`WatchItem::Gap`] when it may begin to miss events, [`WatchItem::Resumed`] when it is whole again.
 //! `zk-config` builds an exact copy of a subtree on top of that.
 //!
-//! # Who we are, and TLS
+//! # Identity
 //!
-//! [`Connector::auth`] presents identities, [`Connector::sasl`] makes a SASL exchange ([`DigestMd5`], or a
-//! [`SaslMechanism`] of your own), `Connector::tls` encrypts and may show a certificate: on every connection, again after
-//! every reconnect, before watches and requests. Without TLS a password goes to this machine only, unless
-//! [`Connector::allow_plaintext_auth`] says otherwise. There is no default ACL; [`acl`] makes entries.
+//! [`Connector::auth`] presents identities and [`Connector::sasl`] makes a SASL exchange ([`DigestMd5`], or a
+//! [`SaslMechanism`] of your own): on every connection, again after every reconnect, before watches and requests. Without
+//! TLS a password goes to this machine only, unless [`Connector::allow_plaintext_auth`] says otherwise. There is no default
+//! ACL; [`acl`] makes entries.
+//!
+//! # TLS
+//!
+//! `Connector::tls` encrypts every connection, with `tls::Tls` saying whom to trust and which certificate to show; servers
+//! know that one as an identity of the scheme `x509`. A server's certificate must lead to a root that was given and must be
+//! for the name, or the address, in the connect string; there is no way to switch that off. Files are read again at each
+//! new connection, so that certificates change without a restart. The library is rustls, the cryptography graviola's unless
+//! another provider is given.
 //!
 //! # Features
 //!
