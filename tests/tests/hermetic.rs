@@ -12,6 +12,8 @@ mod mirror;
 mod mutants;
 #[path = "hermetic/proxy.rs"]
 mod proxy;
+#[path = "hermetic/recipes.rs"]
+mod recipes;
 #[cfg(unix)]
 #[path = "hermetic/secure_cli.rs"]
 mod secure_cli;

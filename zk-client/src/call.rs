@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::sync::oneshot;
 use zk_proto::{
-    Bytes, OpCode, Zxid,
+    Bytes, OpCode, SessionId, Zxid,
     jute::{Decode, decode_from},
     path::Chroot,
     session::{Interruption, Outcome, ReplyFailure},
@@ -30,6 +30,8 @@ pub(crate) enum Outcomes {
     Usage(UsageError),
     /// The answer will never come.
     Interrupted { by: Interruption, outcome: Outcome },
+    /// It was meant for another session than the driver has; nothing was sent.
+    Fenced(SessionId),
 }
 
 /// An answer on its way to a typed result.
@@ -113,6 +115,7 @@ impl<R> Future for Call<R> {
             Ok(Outcomes::TimedOut { after, outcome }) => Err(Error::TimedOut { op: self.op, after, outcome }),
             Ok(Outcomes::Interrupted { by, outcome }) => Err(Error::Interrupted { op: self.op, by, outcome }),
             Ok(Outcomes::Usage(error)) => Err(error.into()),
+            Ok(Outcomes::Fenced(session)) => Err(Error::Fenced { op: self.op, session }),
             // The driver went without a word: its runtime was shut down.
             Err(_) => Err(gone),
         })

@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Unreachable, UsageError},
     inline::Inline,
     secret::Secret,
+    session_events::SessionLog,
     state::SessionState,
     sweep::Sweep,
 };
@@ -28,6 +29,7 @@ mod config;
 mod delete_all;
 mod parents;
 mod read;
+mod session;
 mod update;
 mod watching;
 mod write;
@@ -45,6 +47,8 @@ pub struct Client {
     chroot: Arc<Chroot>,
     /// How long each call of this handle may take.
     timeout: Option<Duration>,
+    /// Calls are for this session only.
+    fence: Option<SessionId>,
 }
 
 pub(crate) struct Shared {
@@ -56,11 +60,12 @@ pub(crate) struct Shared {
     pub(crate) credentials: watch::Receiver<Option<Credentials>>,
     pub(crate) closing: Arc<Closing>,
     pub(crate) sweep: Arc<Sweep>,
+    pub(crate) events: Arc<SessionLog>,
 }
 
 impl Client {
     pub(crate) fn new(shared: Shared, chroot: Chroot, timeout: Option<Duration>) -> Self {
-        Self { shared: Arc::new(shared), chroot: Arc::new(chroot), timeout }
+        Self { shared: Arc::new(shared), chroot: Arc::new(chroot), timeout, fence: None }
     }
 
     /// Connects with default settings; see [`Connector`] for others.
@@ -80,14 +85,11 @@ impl Client {
     /// The session, while a server serves us or the session is suspended.
     #[must_use]
     pub fn session_id(&self) -> Option<SessionId> {
-        match *self.shared.state.borrow() {
-            SessionState::Connected { session, .. } | SessionState::Suspended { session, .. } => Some(session),
-            SessionState::Connecting { .. } | SessionState::Ended(_) => None,
-        }
+        self.shared.state.borrow().session()
     }
 
-    /// What another handle or process needs to go on with this session
-    /// ([`Connector::resume`]), which then takes it away from this client. `None` before the first connection.
+    /// What another handle needs to go on with this session ([`Connector::resume`]), which then takes it away from this
+    /// client; [`export_session`](Self::export_session) is for other processes. `None` before the first connection.
     #[must_use]
     pub fn credentials(&self) -> Option<Credentials> {
         self.shared.credentials.borrow().clone()
@@ -240,6 +242,10 @@ impl Client {
 
     fn send<R>(&self, op: OpCode, command: Command, answer: oneshot::Receiver<Outcomes>, finish: Finish<R>) -> Call<R> {
         let chroot = self.chroot.clone();
+        let command = match self.fence {
+            Some(session) => Command::Fenced(session, Box::new(command)),
+            None => command,
+        };
         match self.try_send(op, command) {
             Ok(()) => Call::waiting(op, chroot, answer, finish),
             Err(error) => Call::failed(op, chroot, error, finish),

@@ -10,6 +10,8 @@ use crate::{
     error::{Error, Unreachable},
     sasl::SaslMechanism,
     secret::Secret,
+    session_events::Announcer,
+    session_export::SessionExport,
     state::SessionState,
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -156,6 +158,12 @@ impl Connector {
         self
     }
 
+    /// Goes on with a session that another handle or process has [exported](Client::export_session), and with what it
+    /// has seen: servers behind that are not used, so that reads never go back.
+    pub fn resume_export(self, export: &SessionExport) -> Self {
+        self.resume(export.credentials().clone()).last_zxid(export.last_zxid())
+    }
+
     /// The highest zxid seen before: servers behind it are not used, so that reads never go back.
     pub const fn last_zxid(mut self, zxid: Zxid) -> Self {
         self.settings.session.last_zxid = zxid;
@@ -247,7 +255,7 @@ impl Connector {
     fn start(self) -> (Client, watch::Receiver<Progress>) {
         let (hosts, chroot) = self.servers.into_parts();
         let (commands_in, commands) = mpsc::channel(QUEUE_LEN_MAX);
-        let (state_in, state) = watch::channel(SessionState::Connecting { expired: None });
+        let (state_in, state, events) = Announcer::new(SessionState::Connecting { expired: None });
         let nothing = Progress { rounds: 0, unreachable: Unreachable { attempts: Vec::new() } };
         let (progress_in, progress) = watch::channel(nothing);
         let (credentials_in, credentials) = watch::channel(None);
@@ -260,6 +268,7 @@ impl Connector {
             credentials,
             closing: Arc::default(),
             sweep: Arc::default(),
+            events,
         };
         let ends = Ends {
             commands,

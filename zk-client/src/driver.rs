@@ -8,7 +8,7 @@ use crate::{
     connector::Settings,
     error::Unreachable,
     inline::{Inline, InlineState, Input, Requests},
-    state::SessionState,
+    session_events::Announcer,
     sweep::Sweep,
 };
 use bytes::{Buf, BytesMut};
@@ -133,7 +133,7 @@ pub(crate) struct Driver {
     sweep: Arc<Sweep>,
     closing: Arc<Closing>,
     close_by: Option<Instant>,
-    state: watch::Sender<SessionState>,
+    state: Announcer,
     progress: watch::Sender<Progress>,
     credentials: watch::Sender<Option<Credentials>>,
     ended: bool,
@@ -144,7 +144,7 @@ pub(crate) struct Ends {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) sweep: Arc<Sweep>,
     pub(crate) closing: Arc<Closing>,
-    pub(crate) state: watch::Sender<SessionState>,
+    pub(crate) state: Announcer,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) credentials: watch::Sender<Option<Credentials>>,
 }
@@ -214,6 +214,7 @@ impl Driver {
             self.turn_at = Instant::now();
             self.take(turn);
             self.settle();
+            self.state.saw(self.session.last_zxid());
             link::write_now(&mut self.link, &mut self.outbox).await;
         }
         self.abandon_commands();

@@ -3,7 +3,7 @@
 use crate::connect_string::ConnectStringError;
 use std::{fmt, net::SocketAddr, time::Duration};
 use zk_proto::{
-    DecodeError, ErrorCode, OpCode,
+    DecodeError, ErrorCode, OpCode, SessionId,
     create::TtlOutOfRange,
     frame::TooLarge,
     path::PathError,
@@ -52,6 +52,14 @@ pub enum Error {
         /// Whether the operation may have been carried out, or still may be: read before you repeat a write. What was not
         /// sent never will be.
         outcome: Outcome,
+    },
+    /// The call was fenced ([`Client::fenced`](crate::Client::fenced)) to a session that this client no longer has;
+    /// nothing was sent. Whatever the session stood for, a lock, is lost.
+    Fenced {
+        /// The operation.
+        op: OpCode,
+        /// The session it was meant for.
+        session: SessionId,
     },
     /// No server took us. Check the addresses, then the servers.
     Unreachable(Unreachable),
@@ -157,9 +165,27 @@ impl Error {
             Self::Usage(_)
             | Self::Interrupted { .. }
             | Self::TimedOut { .. }
+            | Self::Fenced { .. }
             | Self::Unreachable(_)
             | Self::ReplyTooLarge { .. }
             | Self::Protocol { .. } => None,
+        }
+    }
+
+    /// Whether the session that the operation was meant for is over: it expired, was closed or was refused, or the call
+    /// was [fenced](Self::Fenced).
+    #[must_use]
+    pub const fn is_session_over(&self) -> bool {
+        match self {
+            Self::Interrupted { by, .. } => !matches!(by, Interruption::ConnectionLost),
+            Self::Refused { code, .. } => matches!(*code, ErrorCode::SESSION_EXPIRED),
+            Self::Fenced { .. } => true,
+            Self::Usage(_)
+            | Self::Aborted { .. }
+            | Self::TimedOut { .. }
+            | Self::Unreachable(_)
+            | Self::ReplyTooLarge { .. }
+            | Self::Protocol { .. } => false,
         }
     }
 
@@ -185,6 +211,9 @@ impl fmt::Display for Error {
             Self::Aborted { index, code, .. } => write!(f, "transaction: operation {index} was refused: {code}"),
             Self::Interrupted { op, by, outcome } => write!(f, "{}: {by}; {outcome}", name(op)),
             Self::TimedOut { op, after, outcome } => write!(f, "{}: no answer within {after:?}; {outcome}", name(op)),
+            Self::Fenced { op, session } => {
+                write!(f, "{}: not sent, because session {session} that it was meant for is over", name(op))
+            }
             Self::Unreachable(unreachable) => unreachable.fmt(f),
             Self::ReplyTooLarge { op, path: Some(path), size } => {
                 write!(f, "{} {path}: the reply is too large: {size}", name(op))

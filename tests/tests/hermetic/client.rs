@@ -29,7 +29,7 @@ mod inline;
 #[path = "client/kinds.rs"]
 mod kinds;
 #[path = "client/lagging.rs"]
-mod lagging;
+pub(crate) mod lagging;
 #[path = "client/operations.rs"]
 mod operations;
 #[path = "client/order.rs"]
@@ -44,6 +44,8 @@ mod refusals;
 mod sasl;
 #[path = "client/secrets.rs"]
 mod secrets;
+#[path = "client/session_life.rs"]
+mod session_life;
 #[path = "client/sessions.rs"]
 mod sessions;
 #[path = "client/subtrees.rs"]

@@ -38,12 +38,19 @@ impl Driver {
             if command.is_over() {
                 continue;
             }
-            command = match command {
+            // A fenced request that has to wait for a connection ends with its session: the machine sees to that.
+            let Some(command) = command.pass(self.session.credentials().id) else { continue };
+            let command = match command {
                 Command::Submit(request, caller) if self.batching.takes(&request, self.connection.is_some()) => {
                     self.batching.push(&mut self.session, now, (request, caller));
                     continue;
                 }
-                Command::Submit(..) | Command::AddAuth { .. } | Command::Watch(_) | Command::Attach(..) => command,
+                other @ (Command::Submit(..)
+                | Command::AddAuth { .. }
+                | Command::Watch(_)
+                | Command::Attach(..)
+                | Command::Fenced(..)
+                | Command::AcceptRebuilt(_)) => other,
             };
             self.batching.flush(&mut self.session, now);
             self.run_command(command);
@@ -60,6 +67,9 @@ impl Driver {
             }
             Command::Attach(inline, chroot) => self.attach(inline, chroot),
             Command::Watch(command) => self.watch_command(command),
+            Command::AcceptRebuilt(answer) => drop(answer.send(self.session.accept_rebuilt())),
+            // It was passed before, and holds no other.
+            Command::Fenced(..) => {}
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::client::WatchInfo;
 use crate::{
+    call::Outcomes,
     caller::Caller,
     inline::{Inline, Token},
     oneshot::Slot,
@@ -15,7 +16,7 @@ use crate::{
 use std::{fmt, sync::Arc};
 use tokio::{sync::oneshot, time::Instant};
 use zk_proto::{
-    WatchMode,
+    SessionId, WatchMode,
     path::Chroot,
     session::{EncodedRequest, Outcome, WatchKind},
     watch::WatcherType,
@@ -79,6 +80,10 @@ pub(crate) enum Command {
     Watch(WatchCommand),
     /// Takes a consumer in, whose paths are below this.
     Attach(Box<dyn Inline>, Arc<Chroot>),
+    /// Does this if the session is this one, and refuses it otherwise.
+    Fenced(SessionId, Box<Command>),
+    /// Forgets what was seen of an ensemble that lost its data; answers whether there was need to.
+    AcceptRebuilt(oneshot::Sender<bool>),
 }
 
 /// What a handle asks about watches.
@@ -99,7 +104,10 @@ impl Command {
             Self::Submit(_, answer)
             | Self::AddAuth { answer, .. }
             | Self::Watch(WatchCommand::Read { answer, .. } | WatchCommand::Remove { answer, .. }) => Some(answer),
-            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_)) | Self::Attach(..) => None,
+            Self::Fenced(_, command) => command.caller(),
+            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_))
+            | Self::Attach(..)
+            | Self::AcceptRebuilt(_) => None,
         }
     }
 
@@ -121,8 +129,23 @@ impl Command {
             | Self::Watch(WatchCommand::Read { answer, .. } | WatchCommand::Remove { answer, .. }) => {
                 answer.expire(now, outcome);
             }
-            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_)) | Self::Attach(..) => {}
+            Self::Fenced(_, command) => command.expire(now, outcome),
+            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_))
+            | Self::Attach(..)
+            | Self::AcceptRebuilt(_) => {}
         }
+    }
+
+    /// What is to be done in this session; who waits for what was meant for another is told so.
+    pub(crate) fn pass(self, session: SessionId) -> Option<Self> {
+        let Self::Fenced(fence, command) = self else { return Some(self) };
+        if fence == session {
+            return Some(*command);
+        }
+        if let Some(answer) = command.into_answer() {
+            answer.send(Outcomes::Fenced(fence));
+        }
+        None
     }
 
     /// Who waits for an outcome.
@@ -131,7 +154,10 @@ impl Command {
             Self::Submit(_, answer)
             | Self::AddAuth { answer, .. }
             | Self::Watch(WatchCommand::Read { answer, .. } | WatchCommand::Remove { answer, .. }) => Some(answer),
-            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_)) | Self::Attach(..) => None,
+            Self::Fenced(_, command) => command.into_answer(),
+            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_))
+            | Self::Attach(..)
+            | Self::AcceptRebuilt(_) => None,
         }
     }
 }
@@ -142,8 +168,9 @@ impl fmt::Debug for Command {
             Self::Submit(..) => "Submit",
             Self::AddAuth { .. } => "AddAuth",
             Self::Watch(_) => "Watch",
-
             Self::Attach(..) => "Attach",
+            Self::Fenced(..) => "Fenced",
+            Self::AcceptRebuilt(_) => "AcceptRebuilt",
         })
     }
 }
