@@ -48,7 +48,10 @@
 //! When a connection is lost, operations on their way end with [`Error::Interrupted`] and say whether they
 //! may have been carried out; operations called meanwhile wait for the next connection, at most until the
 //! session expires. After an expiry the client makes a new session by itself, unless
-//! [`Connector::renew_session`] says otherwise. [`Client::state`] tells all of it.
+//! [`Connector::renew_session`] says otherwise. [`Client::state`] tells how it stands, [`Client::session_events`] every
+//! change. Reads never go back, not even into a new session: servers behind what was seen are not used
+//! ([`Client::accept_rebuilt_ensemble`] is the way out). [`Client::fenced`] makes a handle that works in one session only;
+//! [`recipes`] are locks, leaders and members that know what a session is worth.
 //!
 //! # Watches
 //!
