@@ -54,6 +54,8 @@ run notify-memory-burst50 notify --in-memory --rate 1000 --burst 50 $often $time
 run notify-disk-1000 notify --rate 1000 $often $time $both $(file notify-disk-1000)
 run load-disk load $loads $often $both $(file load-disk)
 run fanout-memory fanout --in-memory $many $often $time $both $(file fanout-memory)
+run throughput-reads throughput --in-memory $often $time $both $(file throughput-reads)
+run throughput-writes throughput --in-memory --writes $often $time $both $(file throughput-writes)
 run resync-memory resync --in-memory $away $often $(file resync-memory)
 run scale-memory scale --in-memory $sizes --rounds 2 --rounds-max 4 $(file scale-memory)
 run soak-memory soak --in-memory $soak $(file soak-memory)

@@ -64,6 +64,15 @@ fn scale() {
 }
 
 #[test]
+fn throughput_of_reads_and_writes() {
+    let brief = format!("throughput {ONE_ROUND} --seconds 1 --around-ms 100");
+    let said = measured(&brief, 5);
+    assert!(said.contains("getData of one znode") && said.contains("| ours, read_many / floor |"), "{said}");
+    let said = measured(&format!("{brief} --writes"), 5);
+    assert!(said.contains("setData of one znode") && said.contains("| ours, transactions / floor |"), "{said}");
+}
+
+#[test]
 fn resync() {
     let said = measured(&format!("resync {ONE_ROUND} --nodes 300 --changes 1,50"), 6);
     assert!(said.contains("50 changed meanwhile") && said.contains("| ours / floor |"), "{said}");
@@ -79,6 +88,18 @@ fn soak() {
     bench(folder.path(), "report --results . --page R.md");
     let plot = std::fs::read_to_string(folder.path().join("run-series.svg")).unwrap();
     assert!(plot.contains("refuse") && plot.contains("held p99"), "{plot}");
+}
+
+#[test]
+fn who_we_are_is_said_on_every_connection() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zk-bench"));
+    command.args("load --test-server --rounds 1 --rounds-max 1 --nodes 100".split(' '));
+    // The scheme is refused, so it was presented.
+    let output = command.env("ZK_BENCH_AUTH", "nobody:secret").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && !told.contains("secret"), "{told}");
+    let output = command.env("ZK_BENCH_AUTH", "digest:ann:secret").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
