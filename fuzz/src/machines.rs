@@ -237,7 +237,12 @@ impl Pair {
                 Event::Interrupted { ticket, .. } => {
                     self.tickets[ticket].take().expect("a ticket comes back once");
                 }
-                Event::Established(_) | Event::Expired { .. } | Event::Watch(_) | Event::Bookmark(_) => {}
+                Event::Established(_)
+                | Event::Expired { .. }
+                | Event::Watch(_)
+                | Event::Bookmark(_)
+                | Event::SaslWanted
+                | Event::SaslToken(_) => {}
             }
         }
         while let Some(bytes) = self.session.poll_transmit() {

@@ -5,6 +5,7 @@ use tokio::sync::watch;
 use zk_client::{Client, Error, ErrorCode, Stat};
 use zk_config::{Changes, GapReason, Snapshot, Update};
 
+pub mod certificates;
 pub mod mutants;
 
 /// A subtree: path to data and metadata.

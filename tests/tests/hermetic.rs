@@ -12,6 +12,11 @@ mod mirror;
 mod mutants;
 #[path = "hermetic/proxy.rs"]
 mod proxy;
+#[path = "hermetic/recipes.rs"]
+mod recipes;
+#[cfg(unix)]
+#[path = "hermetic/secure_cli.rs"]
+mod secure_cli;
 #[cfg(unix)]
 #[path = "hermetic/serve.rs"]
 mod serve;

@@ -25,3 +25,7 @@ mod reconfig;
 mod sasl;
 #[path = "live/scene.rs"]
 mod scene;
+#[path = "live/security.rs"]
+mod security;
+#[path = "live/watches.rs"]
+mod watches;

@@ -7,6 +7,7 @@ use crate::commands::{
     create::Create, delete::Delete, deleteall::DeleteAll, demo::Demo, get::Get, ls::Ls, serve::Serve, set::Set,
     stat::Stat, tree::Tree, watch::Watch,
 };
+use crate::security::Security;
 use clap::{Args, Parser, Subcommand};
 use std::time::Duration;
 
@@ -50,9 +51,8 @@ pub(crate) struct Options {
     /// How long the servers keep our session when they do not hear of us
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) session_timeout: Duration,
-    /// Who we are, such as digest:user:password; may be given more than once
-    #[arg(long, global = true, value_name = "SCHEME:AUTH", env = "ZK_AUTH", hide_env_values = true)]
-    pub(crate) auth: Vec<String>,
+    #[command(flatten)]
+    pub(crate) security: Security,
 }
 
 /// The commands, one file each.

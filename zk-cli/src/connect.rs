@@ -2,7 +2,7 @@
 //!
 //! Must not know what the session is for.
 
-use crate::{args::Options, error::Failure, text};
+use crate::{args::Options, error::Failure, security::in_options, text};
 use std::time::Duration;
 use tokio::time::timeout;
 use zk_client::{Client, ConnectString, Connector, Error, Interruption};
@@ -16,13 +16,7 @@ pub(crate) fn connector(options: &Options) -> Result<Connector, Failure> {
         .map_err(|error| Failure::says(format!("{error} (from --connect or ZK_CONNECT)")))?
         .session_timeout(options.session_timeout)
         .reply_len_max(REPLY_LEN_MAX);
-    options.auth.iter().try_fold(connector, |connector, auth| {
-        // What was given is not repeated: it is a secret.
-        let (scheme, auth) = auth.split_once(':').ok_or_else(|| {
-            Failure::says("--auth (or ZK_AUTH) is not SCHEME:AUTH; write for example digest:user:password")
-        })?;
-        Ok(connector.auth(scheme, auth.as_bytes()))
-    })
+    options.security.apply(connector)
 }
 
 /// A session, or the one line that says why there is none.
@@ -49,7 +43,10 @@ fn unreachable(error: &Error) -> String {
     if matches!(error, Error::Interrupted { by: Interruption::AuthFailed, .. }) {
         return "the server does not accept the credentials; check --auth".to_owned();
     }
-    format!("{error}; check --connect (or ZK_CONNECT), and that ZooKeeper runs there")
+    if let Error::Interrupted { by: Interruption::SaslFailed(why), .. } = error {
+        return format!("{why}; check --sasl-user and its password");
+    }
+    format!("{}; check --connect (or ZK_CONNECT), and that ZooKeeper runs there", in_options(&error.to_string()))
 }
 
 /// The servers of a connect string that was parsed before.

@@ -8,6 +8,7 @@ mod connect;
 mod error;
 mod json;
 mod output;
+mod security;
 mod signals;
 mod text;
 mod walk;

@@ -2,17 +2,18 @@
 //!
 //! The reply is decoded here, in the caller's task, not in the driver's.
 
-use crate::error::Error;
+use crate::error::{Error, UsageError};
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::sync::oneshot;
 use zk_proto::{
-    Bytes, OpCode, Zxid,
+    Bytes, OpCode, SessionId, Zxid,
     jute::{Decode, decode_from},
     path::Chroot,
     session::{Interruption, Outcome, ReplyFailure},
@@ -23,14 +24,22 @@ use zk_proto::{
 pub(crate) enum Outcomes {
     /// The server answered.
     Reply { zxid: Zxid, result: Result<Bytes, ReplyFailure> },
+    /// The caller's time is over.
+    TimedOut { after: Duration, outcome: Outcome },
+    /// It was not sent, for a reason that only the driver could know.
+    Usage(UsageError),
     /// The answer will never come.
     Interrupted { by: Interruption, outcome: Outcome },
+    /// It was meant for another session than the driver has; nothing was sent.
+    Fenced(SessionId),
 }
 
 /// An answer on its way to a typed result.
 pub(crate) struct Reply<'a> {
     pub(crate) op: OpCode,
     pub(crate) zxid: Zxid,
+    /// What it was about, where its length is no limit's but the server's.
+    pub(crate) path: Option<&'a str>,
     pub(crate) chroot: &'a Chroot,
     pub(crate) result: Result<Bytes, ReplyFailure>,
 }
@@ -41,7 +50,9 @@ impl Reply<'_> {
         match &self.result {
             Ok(body) => decode_from(body).map_err(|error| Error::Protocol { op: self.op, error }),
             Err(ReplyFailure::Refused(code)) => Err(Error::Refused { op: self.op, code: *code }),
-            Err(ReplyFailure::TooLarge(size)) => Err(Error::ReplyTooLarge { op: self.op, size: *size }),
+            Err(ReplyFailure::TooLarge(size)) => {
+                Err(Error::ReplyTooLarge { op: self.op, path: self.path.map(ToOwned::to_owned), size: *size })
+            }
         }
     }
 }
@@ -56,6 +67,7 @@ pub(crate) type Finish<R> = fn(&Reply<'_>) -> Result<R, Error>;
 #[must_use = "the operation is under way, but only awaiting it tells whether it worked"]
 pub struct Call<R> {
     op: OpCode,
+    path: Option<Box<str>>,
     chroot: Arc<Chroot>,
     finish: Finish<R>,
     state: CallState,
@@ -73,11 +85,17 @@ impl<R> Call<R> {
         answer: oneshot::Receiver<Outcomes>,
         finish: Finish<R>,
     ) -> Self {
-        Self { op, chroot, finish, state: CallState::Waiting(answer) }
+        Self { op, path: None, chroot, finish, state: CallState::Waiting(answer) }
     }
 
     pub(crate) const fn failed(op: OpCode, chroot: Arc<Chroot>, error: Error, finish: Finish<R>) -> Self {
-        Self { op, chroot, finish, state: CallState::Failed(Some(error)) }
+        Self { op, path: None, chroot, finish, state: CallState::Failed(Some(error)) }
+    }
+
+    /// Names what it is about, for an error.
+    pub(crate) fn at(mut self, path: &str) -> Self {
+        self.path = Some(path.into());
+        self
     }
 }
 
@@ -92,9 +110,12 @@ impl<R> Future for Call<R> {
         };
         Poll::Ready(match answer {
             Ok(Outcomes::Reply { zxid, result }) => {
-                (self.finish)(&Reply { op: self.op, zxid, chroot: &self.chroot, result })
+                (self.finish)(&Reply { op: self.op, zxid, path: self.path.as_deref(), chroot: &self.chroot, result })
             }
+            Ok(Outcomes::TimedOut { after, outcome }) => Err(Error::TimedOut { op: self.op, after, outcome }),
             Ok(Outcomes::Interrupted { by, outcome }) => Err(Error::Interrupted { op: self.op, by, outcome }),
+            Ok(Outcomes::Usage(error)) => Err(error.into()),
+            Ok(Outcomes::Fenced(session)) => Err(Error::Fenced { op: self.op, session }),
             // The driver went without a word: its runtime was shut down.
             Err(_) => Err(gone),
         })

@@ -2,10 +2,13 @@
 
 use crate::{
     call::{Call, Finish, Outcomes},
+    caller::Caller,
     connector::Connector,
     driver::{Closing, Progress, ticket::Command},
     error::{Error, Unreachable, UsageError},
     inline::Inline,
+    secret::Secret,
+    session_events::SessionLog,
     state::SessionState,
     sweep::Sweep,
 };
@@ -13,6 +16,7 @@ use std::{
     borrow::Cow,
     fmt,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 use tokio::sync::{mpsc, mpsc::error::TrySendError, oneshot, watch};
 use zk_proto::{
@@ -25,6 +29,7 @@ mod config;
 mod delete_all;
 mod parents;
 mod read;
+mod session;
 mod update;
 mod watching;
 mod write;
@@ -40,6 +45,10 @@ pub struct Client {
     shared: Arc<Shared>,
     /// This handle's root; handles of one session may have different ones.
     chroot: Arc<Chroot>,
+    /// How long each call of this handle may take.
+    timeout: Option<Duration>,
+    /// Calls are for this session only.
+    fence: Option<SessionId>,
 }
 
 pub(crate) struct Shared {
@@ -51,11 +60,12 @@ pub(crate) struct Shared {
     pub(crate) credentials: watch::Receiver<Option<Credentials>>,
     pub(crate) closing: Arc<Closing>,
     pub(crate) sweep: Arc<Sweep>,
+    pub(crate) events: Arc<SessionLog>,
 }
 
 impl Client {
-    pub(crate) fn new(shared: Shared, chroot: Chroot) -> Self {
-        Self { shared: Arc::new(shared), chroot: Arc::new(chroot) }
+    pub(crate) fn new(shared: Shared, chroot: Chroot, timeout: Option<Duration>) -> Self {
+        Self { shared: Arc::new(shared), chroot: Arc::new(chroot), timeout, fence: None }
     }
 
     /// Connects with default settings; see [`Connector`] for others.
@@ -75,14 +85,11 @@ impl Client {
     /// The session, while a server serves us or the session is suspended.
     #[must_use]
     pub fn session_id(&self) -> Option<SessionId> {
-        match *self.shared.state.borrow() {
-            SessionState::Connected { session, .. } | SessionState::Suspended { session, .. } => Some(session),
-            SessionState::Connecting { .. } | SessionState::Ended(_) => None,
-        }
+        self.shared.state.borrow().session()
     }
 
-    /// What another handle or process needs to go on with this session
-    /// ([`Connector::resume`]), which then takes it away from this client. `None` before the first connection.
+    /// What another handle needs to go on with this session ([`Connector::resume`]), which then takes it away from this
+    /// client; [`export_session`](Self::export_session) is for other processes. `None` before the first connection.
     #[must_use]
     pub fn credentials(&self) -> Option<Credentials> {
         self.shared.credentials.borrow().clone()
@@ -125,7 +132,38 @@ impl Client {
     pub fn chrooted(&self, path: &str) -> Result<Self, Error> {
         let server = self.server_path(path, false)?;
         let chroot = Chroot::new(&server).map_err(|error| UsageError::Path { path: path.to_owned(), error })?;
-        Ok(Self { shared: self.shared.clone(), chroot: Arc::new(chroot) })
+        Ok(Self { chroot: Arc::new(chroot), ..self.clone() })
+    }
+
+    /// Another handle of the same session whose operations may take this long each, from the call on: in the queue, on the
+    /// way, and while the session is suspended. `None` is as long as the session lives.
+    ///
+    /// An operation that takes longer fails with [`Error::TimedOut`], at most some milliseconds late, and leaves nothing
+    /// behind: what has not left by then never does, and the outcome says which it is. Streams of watches have no end by
+    /// time. Costs two counters and no connection, so it may be used for a single call.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+    /// # server.create("/app", b"1").unwrap();
+    /// use std::time::Duration;
+    /// use zk_client::Error;
+    ///
+    /// let hasty = client.with_timeout(Duration::from_millis(200));
+    /// match hasty.set_data("/app", b"2", None).await {
+    ///     Ok(stat) => assert_eq!(stat.version, 1),
+    ///     Err(Error::TimedOut { outcome, .. }) => println!("no answer in time: {outcome}"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_timeout(&self, timeout: impl Into<Option<Duration>>) -> Self {
+        Self { timeout: timeout.into(), ..self.clone() }
     }
 
     /// Ends the session at the server, behind everything called before, and waits for that; at most two
@@ -143,15 +181,18 @@ impl Client {
 
     /// Adds an identity to this and all later connections. `digest` takes `user:password`.
     ///
+    /// It leaves over TLS or to this machine only, unless [`Connector::allow_plaintext_auth`] says otherwise.
+    ///
     /// # Ordering
     /// Operations called later are executed with it.
     /// # Cancel safety
     /// Dropping the future drops the answer; the identity is still added.
     /// # Errors
     /// [`Error::Refused`] with `AUTH_FAILED` when the server does not accept it; the session is over then.
-    pub fn add_auth(&self, scheme: &str, auth: &[u8]) -> Call<()> {
-        let (answer, receiver) = oneshot::channel();
-        let command = Command::AddAuth { scheme: scheme.to_owned(), auth: auth.to_owned(), answer };
+    /// [`UsageError::PlaintextAuth`] when it would travel unencrypted to another machine; the session goes on without it.
+    pub fn add_auth(&self, scheme: &str, auth: impl Into<Secret>) -> Call<()> {
+        let (answer, receiver) = self.caller();
+        let command = Command::AddAuth { scheme: scheme.to_owned(), auth: auth.into(), answer };
         self.send(OpCode::AUTH, command, receiver, |reply| reply.decode::<zk_proto::records::Empty>().map(drop))
     }
 
@@ -168,6 +209,10 @@ impl Client {
     /// consumer whose owner outside of the driver has just changed its mind.
     pub fn wake(&self) {
         self.shared.sweep.notify.notify_one();
+    }
+
+    fn caller(&self) -> (Caller, oneshot::Receiver<Outcomes>) {
+        Caller::new(self.timeout)
     }
 
     /// A path that was checked, as the server knows it.
@@ -188,7 +233,7 @@ impl Client {
     fn submit<R>(&self, op: OpCode, encoded: Result<EncodedRequest, UsageError>, finish: Finish<R>) -> Call<R> {
         match encoded {
             Ok(encoded) => {
-                let (answer, receiver) = oneshot::channel();
+                let (answer, receiver) = self.caller();
                 self.send(op, Command::Submit(encoded, answer), receiver, finish)
             }
             Err(error) => Call::failed(op, self.chroot.clone(), error.into(), finish),
@@ -197,6 +242,10 @@ impl Client {
 
     fn send<R>(&self, op: OpCode, command: Command, answer: oneshot::Receiver<Outcomes>, finish: Finish<R>) -> Call<R> {
         let chroot = self.chroot.clone();
+        let command = match self.fence {
+            Some(session) => Command::Fenced(session, Box::new(command)),
+            None => command,
+        };
         match self.try_send(op, command) {
             Ok(()) => Call::waiting(op, chroot, answer, finish),
             Err(error) => Call::failed(op, chroot, error, finish),

@@ -1,11 +1,17 @@
 //! How a session begins: what it wants, and the first connection.
 
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 use crate::{
     client::{Client, Shared},
     connect_string::{ConnectString, ConnectStringError},
     dial::{Dial, TcpDial},
     driver::{Driver, Ends, Progress},
     error::{Error, Unreachable},
+    sasl::SaslMechanism,
+    secret::Secret,
+    session_events::Announcer,
+    session_export::SessionExport,
     state::SessionState,
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -27,6 +33,10 @@ pub(crate) struct Settings {
     pub(crate) session: SessionConfig,
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) request_len_max: usize,
+    pub(crate) batch_reads: bool,
+    pub(crate) sasl: Option<Arc<dyn SaslMechanism>>,
+    /// Whether credentials may travel unencrypted to other machines.
+    pub(crate) plaintext_auth: bool,
 }
 
 /// Makes a [`Client`]; every setting has a default.
@@ -54,7 +64,10 @@ pub struct Connector {
     servers: ConnectString,
     settings: Settings,
     connect_timeout: Duration,
-    auth: Vec<(String, Vec<u8>)>,
+    call_timeout: Option<Duration>,
+    auth: Vec<(String, Secret)>,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
 }
 
 impl Connector {
@@ -68,8 +81,19 @@ impl Connector {
             session: SessionConfig::default(),
             dial: Arc::new(TcpDial),
             request_len_max: frame::REQUEST_LEN_MAX,
+            batch_reads: true,
+            sasl: None,
+            plaintext_auth: false,
         };
-        Ok(Self { servers, settings, connect_timeout: Duration::from_secs(10), auth: Vec::new() })
+        Ok(Self {
+            servers,
+            settings,
+            connect_timeout: Duration::from_secs(10),
+            call_timeout: None,
+            auth: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        })
     }
 
     /// The session timeout to ask for; the server clamps it to its own bounds (by default 2 to 20 ticks).
@@ -82,6 +106,23 @@ impl Connector {
     /// How long [`connect`](Self::connect) tries; every server is tried at least once. Default 10 s.
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long each operation may take, from the call on: in the queue, on the way, and while the session is suspended. One
+    /// that takes longer fails with [`Error::TimedOut`]. Default: as long as the session lives; see
+    /// [`Client::with_timeout`] for single calls.
+    pub const fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = Some(timeout);
+        self
+    }
+
+    /// Whether plain reads ([`Client::get_data`]) that are called together travel as one multiRead. Order, results and
+    /// errors are the same, a server answers some twenty times as many of them, and a read that is called alone leaves at once
+    /// either way. Servers before 3.6 refuse the first batch and hang up; its reads are repeated on the next connection, and
+    /// this client puts no more together. Default true.
+    pub const fn batch_reads(mut self, batch: bool) -> Self {
+        self.settings.batch_reads = batch;
         self
     }
 
@@ -117,16 +158,57 @@ impl Connector {
         self
     }
 
+    /// Goes on with a session that another handle or process has [exported](Client::export_session), and with what it
+    /// has seen: servers behind that are not used, so that reads never go back.
+    pub fn resume_export(self, export: &SessionExport) -> Self {
+        self.resume(export.credentials().clone()).last_zxid(export.last_zxid())
+    }
+
     /// The highest zxid seen before: servers behind it are not used, so that reads never go back.
     pub const fn last_zxid(mut self, zxid: Zxid) -> Self {
         self.settings.session.last_zxid = zxid;
         self
     }
 
-    /// An identity to present on every connection, before anything else. `digest` takes `user:password`,
-    /// which travels as it is: use it on networks you trust.
-    pub fn auth(mut self, scheme: &str, auth: &[u8]) -> Self {
-        self.auth.push((scheme.to_owned(), auth.to_owned()));
+    /// An identity to present on every connection, before anything else. `digest` takes `user:password`, which travels as
+    /// it is: over TLS or to this machine only, unless [`allow_plaintext_auth`](Self::allow_plaintext_auth) is called.
+    pub fn auth(mut self, scheme: &str, auth: impl Into<Secret>) -> Self {
+        self.auth.push((scheme.to_owned(), auth.into()));
+        self
+    }
+
+    /// Begins every connection with a SASL exchange, before watches are set and requests are sent. When it fails the session
+    /// ends with [`End::SaslFailed`](crate::End::SaslFailed), which says what to do.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::builder().sasl_user("bob", "secret").require_sasl().start().await?;
+    /// # let servers = &server.connect_string();
+    /// use zk_client::{Connector, DigestMd5};
+    ///
+    /// let client = Connector::new(servers)?.sasl(DigestMd5::new("bob", "secret")).connect().await?;
+    /// assert!(client.who_am_i().await?.iter().any(|who| who.scheme == "sasl" && who.user == "bob"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sasl(mut self, mechanism: impl SaslMechanism) -> Self {
+        self.settings.session.sasl = true;
+        self.settings.sasl = Some(Arc::new(mechanism));
+        self
+    }
+
+    /// Lets passwords travel unencrypted to other machines, where everybody on the way can read them. Without it a server
+    /// to which they would is not used, and [`add_auth`](Client::add_auth) fails.
+    pub const fn allow_plaintext_auth(mut self) -> Self {
+        self.settings.plaintext_auth = true;
+        self
+    }
+
+    /// TLS to all servers, with `host:port` their `secureClientPort`; see [`Tls`].
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -173,7 +255,7 @@ impl Connector {
     fn start(self) -> (Client, watch::Receiver<Progress>) {
         let (hosts, chroot) = self.servers.into_parts();
         let (commands_in, commands) = mpsc::channel(QUEUE_LEN_MAX);
-        let (state_in, state) = watch::channel(SessionState::Connecting { expired: None });
+        let (state_in, state, events) = Announcer::new(SessionState::Connecting { expired: None });
         let nothing = Progress { rounds: 0, unreachable: Unreachable { attempts: Vec::new() } };
         let (progress_in, progress) = watch::channel(nothing);
         let (credentials_in, credentials) = watch::channel(None);
@@ -186,6 +268,7 @@ impl Connector {
             credentials,
             closing: Arc::default(),
             sweep: Arc::default(),
+            events,
         };
         let ends = Ends {
             commands,
@@ -195,11 +278,16 @@ impl Connector {
             progress: progress_in,
             credentials: credentials_in,
         };
-        let client = Client::new(shared, chroot);
-        for (scheme, auth) in &self.auth {
-            drop(client.add_auth(scheme, auth));
-        }
-        tokio::spawn(Driver::new(self.settings, hosts, ends).run());
+        let client = Client::new(shared, chroot, self.call_timeout);
+        let settings = self.settings;
+        #[cfg(feature = "tls")]
+        let settings = match self.tls {
+            Some(tls) => Settings { dial: tls.over(settings.dial), ..settings },
+            None => settings,
+        };
+        let mut driver = Driver::new(settings, hosts, ends);
+        driver.present(&self.auth);
+        tokio::spawn(driver.run());
         (client, progress)
     }
 }

@@ -23,6 +23,11 @@ pub trait Dial: Send + Sync + 'static {
 
     /// Opens a transport to an address. The caller limits the time.
     fn dial<'a>(&'a self, host: &'a HostPort, addr: SocketAddr) -> Dialed<'a, Box<dyn Transport>>;
+
+    /// Whether nobody can listen on the way: then passwords may be sent over its transports. No, unless said otherwise.
+    fn encrypts(&self) -> bool {
+        false
+    }
 }
 
 /// The system's resolver and TCP with `TCP_NODELAY`.

@@ -8,11 +8,12 @@ use crate::{
     connector::Settings,
     error::Unreachable,
     inline::{Inline, InlineState, Input, Requests},
-    state::SessionState,
+    session_events::Announcer,
     sweep::Sweep,
 };
 use bytes::{Buf, BytesMut};
 use std::{
+    collections::VecDeque,
     io,
     net::SocketAddr,
     pin::pin,
@@ -25,15 +26,23 @@ use tokio::{
 };
 use zk_proto::{Session, SessionId, frame::TooLarge, path::Chroot, session::Credentials};
 
+mod batching;
+mod deadlines;
 mod dispatch;
 pub(crate) mod fanout;
 mod hosts;
+mod identity;
+mod intake;
 mod link;
 pub(crate) mod ticket;
 mod watching;
 
+use batching::Batching;
+use deadlines::Deadlines;
 use fanout::{Fanout, Line};
 use hosts::{Attempted, Hosts};
+use identity::Identity;
+use intake::HELD_MAX;
 use link::{Link, READ_BYTES};
 use ticket::{Command, ConsumerId, Ticket};
 
@@ -67,6 +76,8 @@ enum Turn {
     Wrote(io::Result<usize>),
     Attempted(Attempted),
     Commands(usize),
+    /// There is room for commands that were received before.
+    Held,
     Time,
     Sweep,
     Close,
@@ -99,6 +110,9 @@ pub(crate) struct Driver {
     /// Where the transport leads, while there is one.
     peer: Option<(String, SocketAddr)>,
     connection: Option<Connection>,
+    identity: Identity,
+    /// Why the transport failed, where it said so.
+    transport_error: Option<String>,
     /// The session that expired, until another one stands.
     replaced: Option<SessionId>,
     inbox: BytesMut,
@@ -112,10 +126,14 @@ pub(crate) struct Driver {
     refused: Vec<(ConsumerId, u64, TooLarge)>,
     commands: mpsc::Receiver<Command>,
     batch: Vec<Command>,
+    /// Commands that were received and not carried out yet.
+    held: VecDeque<Command>,
+    batching: Batching,
+    deadlines: Deadlines,
     sweep: Arc<Sweep>,
     closing: Arc<Closing>,
     close_by: Option<Instant>,
-    state: watch::Sender<SessionState>,
+    state: Announcer,
     progress: watch::Sender<Progress>,
     credentials: watch::Sender<Option<Credentials>>,
     ended: bool,
@@ -126,22 +144,22 @@ pub(crate) struct Ends {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) sweep: Arc<Sweep>,
     pub(crate) closing: Arc<Closing>,
-    pub(crate) state: watch::Sender<SessionState>,
+    pub(crate) state: Announcer,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) credentials: watch::Sender<Option<Credentials>>,
 }
 
 impl Driver {
     pub(crate) fn new(settings: Settings, hosts: Vec<crate::connect_string::HostPort>, ends: Ends) -> Self {
+        let epoch = Instant::now();
         Self {
             session: Session::new(settings.session.clone()),
-            settings,
-            epoch: Instant::now(),
-            turn_at: Instant::now(),
             hosts: Hosts::new(hosts),
             link: Link::Down(None),
             peer: None,
             connection: None,
+            identity: Identity::default(),
+            transport_error: None,
             replaced: None,
             inbox: BytesMut::with_capacity(READ_BYTES),
             outbox: BytesMut::new(),
@@ -152,6 +170,9 @@ impl Driver {
             refused: Vec::new(),
             commands: ends.commands,
             batch: Vec::with_capacity(COMMANDS_A_TURN),
+            held: VecDeque::new(),
+            batching: Batching::new(settings.batch_reads),
+            deadlines: Deadlines::new(epoch),
             sweep: ends.sweep,
             closing: ends.closing,
             close_by: None,
@@ -159,6 +180,9 @@ impl Driver {
             progress: ends.progress,
             credentials: ends.credentials,
             ended: false,
+            epoch,
+            turn_at: epoch,
+            settings,
         }
     }
 
@@ -177,17 +201,20 @@ impl Driver {
             {
                 timer.as_mut().reset(deadline);
             }
-            let room = self.session.queued() < IN_FLIGHT_MAX && self.close_by.is_none();
+            let room = self.held.len() < HELD_MAX && self.close_by.is_none();
+            let is_behind = !self.held.is_empty() && self.has_room();
             let turn = tokio::select! {
                 turn = link::turn(&mut self.link, &mut self.inbox, &mut self.outbox) => turn,
                 count = self.commands.recv_many(&mut self.batch, COMMANDS_A_TURN), if room => Turn::Commands(count),
                 () = timer.as_mut(), if deadline.is_some() => Turn::Time,
+                () = std::future::ready(()), if is_behind => Turn::Held,
                 () = self.sweep.notify.notified() => Turn::Sweep,
                 () = self.closing.notify.notified() => Turn::Close,
             };
             self.turn_at = Instant::now();
             self.take(turn);
             self.settle();
+            self.state.saw(self.session.last_zxid());
             link::write_now(&mut self.link, &mut self.outbox).await;
         }
         self.abandon_commands();
@@ -200,7 +227,7 @@ impl Driver {
     fn deadline(&self) -> Option<Instant> {
         let machine = self.session.poll_timeout().map(|at| self.epoch + at);
         let consumers = self.consumers.iter().flatten().filter_map(|consumer| consumer.inline.poll_timeout());
-        consumers.chain(machine).chain(self.close_by).min()
+        consumers.chain(machine).chain(self.deadlines.next()).chain(self.close_by).min()
     }
 
     fn take(&mut self, turn: Turn) {
@@ -211,13 +238,16 @@ impl Driver {
             Turn::Wrote(Ok(written)) => self.outbox.advance(written),
             Turn::Read(Err(error)) | Turn::Wrote(Err(error)) => {
                 tracing::debug!(%error, "transport failed");
+                self.transport_error = Some(error.to_string());
                 self.session.handle_closed();
             }
             Turn::Attempted(attempted) => self.attempted(attempted),
             Turn::Commands(0) | Turn::Close => self.close(),
-            Turn::Commands(_) => self.run_commands(),
+            Turn::Commands(_) => self.take_commands(),
+            Turn::Held => self.run_commands(COMMANDS_A_TURN),
             Turn::Time => {
                 self.session.handle_timeout(now);
+                self.expire_calls();
                 if self.close_by.is_some_and(|by| by <= Instant::now()) {
                     self.session.handle_closed();
                 }
@@ -231,6 +261,10 @@ impl Driver {
         let server = attempted.server;
         match attempted.result {
             Ok((addr, transport)) => {
+                if let Some(error) = self.overheard(addr) {
+                    self.link = Link::Down(None);
+                    return self.attempt_failed(server, error.to_string());
+                }
                 self.inbox.clear();
                 self.outbox.clear();
                 self.link = Link::Up(transport);
@@ -263,26 +297,11 @@ impl Driver {
             while let Ok(command) = self.commands.try_recv() {
                 self.batch.push(command);
             }
-            self.run_commands();
+            self.take_commands();
+            self.run_commands(usize::MAX);
             let now = self.now();
             self.session.close(now);
         }
-    }
-
-    fn run_commands(&mut self) {
-        let now = self.now();
-        let mut batch = std::mem::take(&mut self.batch);
-        for command in batch.drain(..) {
-            match command {
-                Command::Submit(request, answer) => self.session.submit(now, request, None, Ticket::Call(answer)),
-                Command::AddAuth { scheme, auth, answer } => {
-                    self.session.add_auth(now, &scheme, &auth, Ticket::Call(answer));
-                }
-                Command::Attach(inline, chroot) => self.attach(inline, chroot),
-                Command::Watch(command) => self.watch_command(command),
-            }
-        }
-        self.batch = batch;
     }
 
     fn attach(&mut self, inline: Box<dyn Inline>, chroot: Arc<Chroot>) {
@@ -342,10 +361,10 @@ impl Driver {
     /// Nobody reads the queue any more: what is left there was never sent.
     fn abandon_commands(&mut self) {
         self.commands.close();
-        while let Ok(command) = self.commands.try_recv() {
+        let (by, outcome) = (self.state.borrow().interruption(), zk_proto::session::Outcome::NotSent);
+        while let Some(command) = self.held.pop_front().or_else(|| self.commands.try_recv().ok()) {
             if let Some(answer) = command.into_answer() {
-                let (by, outcome) = (self.state.borrow().interruption(), zk_proto::session::Outcome::NotSent);
-                drop(answer.send(Outcomes::Interrupted { by, outcome }));
+                answer.send(Outcomes::Interrupted { by, outcome });
             }
         }
     }

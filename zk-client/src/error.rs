@@ -1,9 +1,9 @@
 //! Errors by who must act.
 
 use crate::connect_string::ConnectStringError;
-use std::fmt;
+use std::{fmt, net::SocketAddr, time::Duration};
 use zk_proto::{
-    DecodeError, ErrorCode, OpCode,
+    DecodeError, ErrorCode, OpCode, SessionId,
     create::TtlOutOfRange,
     frame::TooLarge,
     path::PathError,
@@ -43,6 +43,24 @@ pub enum Error {
         /// Whether the operation may have been carried out: read before you repeat a write.
         outcome: Outcome,
     },
+    /// The caller's time was over before the answer came; see [`Client::with_timeout`](crate::Client::with_timeout).
+    TimedOut {
+        /// The operation.
+        op: OpCode,
+        /// How long it was given.
+        after: Duration,
+        /// Whether the operation may have been carried out, or still may be: read before you repeat a write. What was not
+        /// sent never will be.
+        outcome: Outcome,
+    },
+    /// The call was fenced ([`Client::fenced`](crate::Client::fenced)) to a session that this client no longer has;
+    /// nothing was sent. Whatever the session stood for, a lock, is lost.
+    Fenced {
+        /// The operation.
+        op: OpCode,
+        /// The session it was meant for.
+        session: SessionId,
+    },
     /// No server took us. Check the addresses, then the servers.
     Unreachable(Unreachable),
     /// The answer is larger than [`Connector::reply_len_max`](crate::Connector::reply_len_max); it was
@@ -50,6 +68,8 @@ pub enum Error {
     ReplyTooLarge {
         /// The operation.
         op: OpCode,
+        /// What was read; `None` for a batch of reads.
+        path: Option<String>,
         /// How large, and how large it may be.
         size: TooLarge,
     },
@@ -95,6 +115,16 @@ pub enum UsageError {
         /// The path.
         path: String,
     },
+    /// Credentials would travel unencrypted to another machine.
+    PlaintextAuth {
+        /// The scheme, or the SASL mechanism.
+        scheme: Box<str>,
+        /// Where to.
+        server: SocketAddr,
+    },
+    /// A certificate, a key or the processor does not serve for TLS.
+    #[cfg(feature = "tls")]
+    Tls(crate::tls::TlsError),
     /// On a server before 3.6: a recursive watch there is made of one-shot ones, and the subtree has more znodes than that
     /// is good for.
     TooManyZnodes {
@@ -134,9 +164,28 @@ impl Error {
             Self::Refused { code, .. } | Self::Aborted { code, .. } => Some(*code),
             Self::Usage(_)
             | Self::Interrupted { .. }
+            | Self::TimedOut { .. }
+            | Self::Fenced { .. }
             | Self::Unreachable(_)
             | Self::ReplyTooLarge { .. }
             | Self::Protocol { .. } => None,
+        }
+    }
+
+    /// Whether the session that the operation was meant for is over: it expired, was closed or was refused, or the call
+    /// was [fenced](Self::Fenced).
+    #[must_use]
+    pub const fn is_session_over(&self) -> bool {
+        match self {
+            Self::Interrupted { by, .. } => !matches!(by, Interruption::ConnectionLost),
+            Self::Refused { code, .. } => matches!(*code, ErrorCode::SESSION_EXPIRED),
+            Self::Fenced { .. } => true,
+            Self::Usage(_)
+            | Self::Aborted { .. }
+            | Self::TimedOut { .. }
+            | Self::Unreachable(_)
+            | Self::ReplyTooLarge { .. }
+            | Self::Protocol { .. } => false,
         }
     }
 
@@ -145,7 +194,10 @@ impl Error {
     pub const fn maybe_applied(&self) -> bool {
         matches!(
             self,
-            Self::Interrupted { outcome: Outcome::Unknown, .. } | Self::ReplyTooLarge { .. } | Self::Protocol { .. }
+            Self::Interrupted { outcome: Outcome::Unknown, .. }
+                | Self::TimedOut { outcome: Outcome::Unknown, .. }
+                | Self::ReplyTooLarge { .. }
+                | Self::Protocol { .. }
         )
     }
 }
@@ -158,8 +210,17 @@ impl fmt::Display for Error {
             Self::Refused { op, code } => write!(f, "{}: {code}", name(op)),
             Self::Aborted { index, code, .. } => write!(f, "transaction: operation {index} was refused: {code}"),
             Self::Interrupted { op, by, outcome } => write!(f, "{}: {by}; {outcome}", name(op)),
+            Self::TimedOut { op, after, outcome } => write!(f, "{}: no answer within {after:?}; {outcome}", name(op)),
+            Self::Fenced { op, session } => {
+                write!(f, "{}: not sent, because session {session} that it was meant for is over", name(op))
+            }
             Self::Unreachable(unreachable) => unreachable.fmt(f),
-            Self::ReplyTooLarge { op, size } => write!(f, "{}: the reply is too large: {size}", name(op)),
+            Self::ReplyTooLarge { op, path: Some(path), size } => {
+                write!(f, "{} {path}: the reply is too large: {size}", name(op))
+            }
+            Self::ReplyTooLarge { op, path: None, size } => {
+                write!(f, "{}: the reply is too large: {size}", name(op))
+            }
             Self::Protocol { op, error } => write!(f, "{}: the reply cannot be read: {error}", name(op)),
         }
     }
@@ -184,6 +245,13 @@ impl fmt::Display for UsageError {
             Self::TooManyZnodes { path, limit } => {
                 write!(f, "{path} has more than {limit} znodes, too many to watch on a server before 3.6; watch less")
             }
+            Self::PlaintextAuth { scheme, server } => write!(
+                f,
+                "{scheme} credentials would travel unencrypted to {server}; use Connector::tls, or say \
+                 Connector::allow_plaintext_auth on a network that you trust"
+            ),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
             Self::QueueFull { limit } => write!(f, "{limit} operations wait already; wait for some of them"),
         }
     }

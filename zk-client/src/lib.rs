@@ -51,13 +51,26 @@
 //! replays what a persistent watch missed while the connection was gone, so the stream says so:
 //! [`WatchItem::Gap`] when it may begin to miss events, [`WatchItem::Resumed`] when it is whole again.
 //! `zk-config` builds an exact copy of a subtree on top of that.
+//!
+//! # Who we are, and TLS
+//!
+//! [`Connector::auth`] presents identities, [`Connector::sasl`] makes a SASL exchange ([`DigestMd5`], or a
+//! [`SaslMechanism`] of your own), `Connector::tls` encrypts and may show a certificate: on every connection, again after
+//! every reconnect, before watches and requests. Without TLS a password goes to this machine only, unless
+//! [`Connector::allow_plaintext_auth`] says otherwise. There is no default ACL; [`acl`] makes entries.
+//!
+//! # Features
+//!
+//! `tls` (default): [`Connector::tls`](Connector) and the module `tls`. Neither it nor anything else here needs a C compiler.
 
 #[doc = include_str!("coming_from.md")]
 pub mod coming_from {}
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 
+pub mod acl;
 mod call;
+mod caller;
 mod client;
 mod connect_string;
 mod connector;
@@ -67,8 +80,15 @@ mod ensemble;
 mod error;
 mod inline;
 mod oneshot;
+pub mod recipes;
+mod sasl;
+mod secret;
+mod session_events;
+mod session_export;
 mod state;
 mod sweep;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transaction;
 mod walk;
 mod watch;
@@ -82,6 +102,10 @@ pub use ensemble::{EnsembleConfig, Member, MemberAddress, Reconfig, Role};
 pub use error::{Attempt, Error, Unreachable, UsageError};
 pub use inline::{Answer, Inline, InlineState, Input, Refusal, Requests, Token};
 pub use oneshot::{OneshotWatch, WatchCall, WatchLost};
+pub use sasl::{DigestMd5, SaslExchange, SaslMechanism, SaslStep};
+pub use secret::Secret;
+pub use session_events::{SessionEvent, SessionEvents};
+pub use session_export::{ExportError, SessionExport};
 pub use state::SessionState;
 pub use transaction::{Read, ReadResult, Transaction, TransactionResult};
 pub use walk::{Walk, Walked};
@@ -95,6 +119,6 @@ pub use zk_proto::{
     path,
     path::PathError,
     records::{Acl, AuthId, CREATOR_ALL_ACL, ClientInfo, OPEN_ACL_UNSAFE, Permissions, READ_ACL_UNSAFE, Stat},
-    session::{Credentials, End, Interruption, Loss, Outcome, WatchKind},
+    session::{Credentials, End, Interruption, Loss, Outcome, SaslFailure, WatchKind},
     watch::{EventType, KeeperState, WatchMode, WatchedEvent, WatcherType},
 };

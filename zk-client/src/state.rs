@@ -49,6 +49,27 @@ impl SessionState {
         matches!(self, Self::Connected { .. })
     }
 
+    /// How long the session may still live while it is suspended: zero when it is certainly gone. `None` in every other
+    /// state, where nothing runs out.
+    ///
+    /// The servers may have given it up before: they count from the last thing they heard of us.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        match self {
+            Self::Suspended { expires, .. } => Some(expires.saturating_duration_since(Instant::now())),
+            Self::Connecting { .. } | Self::Connected { .. } | Self::Ended(_) => None,
+        }
+    }
+
+    /// The session, where there is one.
+    #[must_use]
+    pub const fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Connected { session, .. } | Self::Suspended { session, .. } => Some(*session),
+            Self::Connecting { .. } | Self::Ended(_) => None,
+        }
+    }
+
     /// What operations are told that the driver no longer takes.
     pub(crate) const fn interruption(&self) -> Interruption {
         match self {

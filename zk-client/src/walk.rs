@@ -73,12 +73,14 @@ struct Batch {
 
 enum Calls {
     Together(Call<Vec<ReadResult>>),
-    /// One znode: its data may be too large for an answer together with the names of its children.
-    Alone {
-        data: Call<(Bytes, Stat)>,
-        children: Call<Vec<String>>,
-        found: Option<Result<(Bytes, Stat), Error>>,
-    },
+    Alone(Box<Alone>),
+}
+
+/// One znode: its data may be too large for an answer together with the names of its children.
+struct Alone {
+    data: Call<(Bytes, Stat)>,
+    children: Call<Vec<String>>,
+    found: Option<Result<(Bytes, Stat), Error>>,
 }
 
 /// What was read of a znode.
@@ -148,7 +150,7 @@ impl Walk {
         let first = paths.first()?;
         let calls = if len == 1 {
             let (data, children) = (self.client.get_data(first), self.client.list_children(first));
-            Calls::Alone { data, children, found: None }
+            Calls::Alone(Box::new(Alone { data, children, found: None }))
         } else {
             let reads = paths.iter().flat_map(|path| [Read::Data(path), Read::Children(path)]);
             Calls::Together(self.client.read_many(reads))
@@ -236,7 +238,8 @@ impl Calls {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<Found>, Error>> {
         match self {
             Self::Together(call) => Poll::Ready(ready!(Pin::new(call).poll(cx)).map(|results| pairs(&results))),
-            Self::Alone { data, children, found } => {
+            Self::Alone(alone) => {
+                let Alone { data, children, found } = &mut **alone;
                 if found.is_none() {
                     *found = Some(ready!(Pin::new(data).poll(cx)));
                 }

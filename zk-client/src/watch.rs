@@ -31,7 +31,8 @@ pub enum WatchItem {
     /// From here on events may be missing: read everything again, after
     /// [`Resumed`](Self::Resumed) where the reason is a lost connection.
     Gap(GapReason),
-    /// The watch stands again: every change from now on comes as an event.
+    /// The watch is set again, before anything that this client asks from now on: a read shows what was missed, and every
+    /// change behind it comes as an event.
     Resumed {
         /// The session is a new one: ephemerals of the old one are gone.
         new_session: bool,

@@ -20,7 +20,7 @@ mod results;
 pub use results::{MultiResponse, MultiResult, Results};
 
 /// Type, done, err.
-const HEADER_LEN: usize = 9;
+pub(crate) const HEADER_LEN: usize = 9;
 
 /// What precedes each item.
 struct Header {
@@ -46,6 +46,17 @@ impl Header {
             err: ErrorCode::decode(input).map_err(at("err"))?,
         })
     }
+}
+
+/// A read that is encoded already, as an item.
+pub(crate) fn put_read(out: &mut BytesMut, op: OpCode, body: &[u8]) {
+    Header { op, done: false, err: ErrorCode(-1) }.encode(out);
+    out.extend_from_slice(body);
+}
+
+/// The end of a list.
+pub(crate) fn put_end(out: &mut BytesMut) {
+    Header::END.encode(out);
 }
 
 /// Declares a list item: which opcode stands for which variant and record.

@@ -8,8 +8,8 @@
 //! queue in the order of the requests, because ZooKeeper answers in order.
 //!
 //! # On a new connection
-//! The ConnectRequest, and nothing else until it is answered; then auth packets, then the frames that set
-//! watches again, then requests (protocol.md section 2.4).
+//! The ConnectRequest, and nothing else until it is answered; then auth packets; then, if wanted, SASL's tokens until the
+//! owner says that they did; then the frames that set watches again, then requests (protocol.md sections 2.4 and 6.3).
 
 use crate::{
     code::OpCode,
@@ -20,6 +20,7 @@ use crate::{
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use bytes::BytesMut;
 use core::{fmt, time::Duration};
+use zeroize::Zeroizing;
 
 mod ending;
 mod event;
@@ -27,7 +28,9 @@ mod greeting;
 mod inbound;
 mod inflight;
 mod outbound;
+mod queue;
 mod request;
+mod sasl;
 mod state;
 mod timers;
 mod watches;
@@ -35,6 +38,7 @@ mod watches;
 pub use event::{End, Established, Event, Interruption, Looks, Loss, Outcome, ReplyFailure};
 pub use greeting::Credentials;
 pub use request::{EncodedRequest, xid};
+pub use sasl::SaslFailure;
 pub use state::{State, Step};
 pub use watches::{Change, REARM_FRAME_BYTES_MAX, WatchKind};
 
@@ -57,6 +61,8 @@ pub struct SessionConfig {
     pub resume: Option<Credentials>,
     /// The highest zxid seen before: a server behind it is not used. Zero for none.
     pub last_zxid: Zxid,
+    /// Whether every connection begins with a SASL exchange; see [`Event::SaslWanted`].
+    pub sasl: bool,
     /// The number of the first request; anything but 1 is for tests.
     pub first_xid: i32,
 }
@@ -70,6 +76,7 @@ impl Default for SessionConfig {
             reply_len_max: frame::REPLY_LEN_MAX,
             resume: None,
             last_zxid: Zxid(0),
+            sasl: false,
             first_xid: 1,
         }
     }
@@ -78,7 +85,7 @@ impl Default for SessionConfig {
 /// Something the server must be told on every connection before requests.
 struct Identity<T> {
     scheme: Box<str>,
-    auth: Box<[u8]>,
+    auth: Zeroizing<Box<[u8]>>,
     /// Who waits for the first answer.
     ticket: Option<T>,
 }
@@ -106,6 +113,8 @@ pub struct Session<T> {
     identities: Vec<Identity<T>>,
     /// Indexes of identities whose auth packet is unanswered, oldest first.
     auths: VecDeque<usize>,
+    /// What is told when the SASL exchange is over.
+    established: Option<Established>,
     timers: Timers,
     closing: bool,
     ended: Option<End>,
@@ -129,6 +138,7 @@ impl<T> Session<T> {
             watches: Watches::default(),
             identities: Vec::new(),
             auths: VecDeque::new(),
+            established: None,
             timers: Timers::new(config.timeout),
             closing: false,
             ended: None,
@@ -208,8 +218,9 @@ impl<T> Session<T> {
             return;
         }
         let index = self.identities.len();
-        self.identities.push(Identity { scheme: scheme.into(), auth: auth.into(), ticket: Some(ticket) });
-        if self.state == State::Up {
+        let auth = Zeroizing::new(auth.into());
+        self.identities.push(Identity { scheme: scheme.into(), auth, ticket: Some(ticket) });
+        if matches!(self.state, State::Authenticating | State::Up) {
             self.send_auth(index);
         }
     }
@@ -254,7 +265,7 @@ impl<T> Session<T> {
             {
                 self.lose(why);
             }
-            if !matches!(self.state, State::Greeting | State::Up) {
+            if !matches!(self.state, State::Greeting | State::Authenticating | State::Up) {
                 inbox.clear();
                 return;
             }
@@ -279,6 +290,7 @@ impl<T> Session<T> {
     pub fn handle_closed(&mut self) {
         match self.state {
             State::Greeting => self.lose(Loss::NoAnswer { last_zxid: self.last_zxid }),
+            State::Authenticating => self.lose(Loss::SaslUnanswered),
             State::Up => self.lose(Loss::Transport),
             State::Down | State::Ended => {}
         }
@@ -336,7 +348,7 @@ impl<T> Session<T> {
                 let (ping, silent) = (timers.ping_at(), timers.silent_at());
                 Some(if ping < silent { (ping, Due::Ping) } else { (silent, Due::Silent) })
             }
-            State::Greeting => {
+            State::Greeting | State::Authenticating => {
                 let silent = (timers.greeting_until, Due::Silent);
                 Some(self.expiry().filter(|expiry| expiry.0 <= silent.0).unwrap_or(silent))
             }

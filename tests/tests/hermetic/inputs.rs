@@ -10,7 +10,7 @@ use tokio::{
 };
 use zk_client::{
     Client, ConnectStringError, Connector, CreateMode, Dial, Dialed, Error, ErrorCode, HostPort, OPEN_ACL_UNSAFE,
-    PathError, READ_ACL_UNSAFE, Transaction, Transport, Unreachable, UsageError,
+    PathError, READ_ACL_UNSAFE, Read, Transaction, Transport, Unreachable, UsageError,
 };
 
 const SOON: Duration = Duration::from_millis(1);
@@ -199,6 +199,23 @@ async fn a_reply_over_the_limit_is_thrown_away_and_the_session_goes_on() {
         matches!(&error, Error::ReplyTooLarge { size, .. } if size.limit == 1_000 && size.len > 2_000),
         "{error:?}"
     );
+    assert!(error.to_string().starts_with("getData /a: the reply is too large: "), "{error}");
+    let names: Vec<_> = (0..50).map(|n| format!("/b/{n:030}")).collect();
+    for name in &names {
+        create(&client, name, b"").await;
+    }
+    for many in [
+        within(client.list_children("/b")).await.map(drop),
+        within(client.get_children("/b")).await.map(drop),
+        within(client.get_children_and_watch("/b")).await.map(drop),
+    ] {
+        assert!(
+            matches!(&many, Err(Error::ReplyTooLarge { path: Some(path), .. }) if path == "/b"),
+            "what was read is named: {many:?}"
+        );
+    }
+    let batch = within(client.read_many([Read::Data("/a")])).await.unwrap_err();
+    assert!(batch.to_string().starts_with("multiRead: the reply is too large: "), "{batch}");
     assert_eq!(&within(small).await.unwrap().0[..], b"small");
     assert_eq!(server.connections().len(), 1);
 }

@@ -7,7 +7,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 #[allow(dead_code, reason = "shared with the live tests, which use all of it")]
 #[path = "../live/cli/binary.rs"]
-mod binary;
+pub(crate) mod binary;
 
 use binary::{Followed, Ran, Zk};
 

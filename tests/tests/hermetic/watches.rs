@@ -10,6 +10,10 @@ mod emulated;
 mod gaps;
 #[path = "watches/oneshot.rs"]
 mod oneshot;
+#[path = "watches/races.rs"]
+mod races;
+#[path = "watches/registry.rs"]
+mod registry;
 #[path = "watches/sharing.rs"]
 mod sharing;
 

@@ -16,6 +16,8 @@ use zk_testkit::{
 };
 use zk_tests::real;
 
+#[path = "foreign/recipes.rs"]
+mod recipes;
 #[path = "foreign/tools.rs"]
 mod tools;
 #[path = "foreign/zkcli.rs"]

@@ -22,6 +22,7 @@ impl Client {
     /// [`NO_AUTH`](crate::ErrorCode::NO_AUTH) where the ACL was changed; everybody may read it otherwise.
     pub fn get_config(&self) -> Call<EnsembleConfig> {
         self.call::<ops::GetData, _>(Ok(GetDataRequest { path: CONFIG_PATH.into(), watch: false }), config)
+            .at(CONFIG_PATH)
     }
 
     /// Changes who is in the ensemble; answers the new configuration. Needs 3.5, `reconfigEnabled=true` at the servers

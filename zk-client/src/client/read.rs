@@ -54,6 +54,7 @@ impl Client {
             let GetDataResponse { data, stat } = reply.decode()?;
             Ok((data.unwrap_or_default(), stat))
         })
+        .at(path)
     }
 
     /// The [`Stat`] of a znode, or `None` if there is no such znode.
@@ -83,6 +84,7 @@ impl Client {
             let GetChildren2Response { children, stat } = reply.decode()?;
             Ok((children.to_strings(), stat))
         })
+        .at(path)
     }
 
     /// The names of a znode's children, in no order, without its [`Stat`]: the reply is 68 bytes shorter.
@@ -98,6 +100,7 @@ impl Client {
         self.call::<ops::GetChildren, _>(request, |reply| {
             reply.decode::<GetChildrenResponse>().map(|response| response.children.to_strings())
         })
+        .at(path)
     }
 
     /// Many reads in one request, all at one zxid; each of them succeeds or fails by itself. Needs 3.6.
@@ -152,6 +155,7 @@ impl Client {
             let GetAclResponse { acl, stat } = reply.decode()?;
             Ok((acl.to_vec(), stat))
         })
+        .at(path)
     }
 
     /// Lets the server catch up with its leader: reads called later see everything committed before this
@@ -187,6 +191,7 @@ impl Client {
             let ours = paths.iter().filter(|path| is_at_or_below(path, reply.chroot.as_str()));
             Ok(ours.map(|path| reply.chroot.to_client(&path).to_owned()).collect())
         })
+        .at(prefix)
     }
 
     /// The number of all descendants of a znode. Needs 3.6.

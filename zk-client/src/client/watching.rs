@@ -2,16 +2,17 @@
 
 use super::Client;
 use crate::{
-    call::{Call, Reply},
+    call::{Call, Finish, Reply},
     driver::{
         fanout::NoWatch,
         ticket::{Command, WatchCommand},
     },
+    ensemble::{CONFIG_PATH, EnsembleConfig},
     error::{Error, UsageError},
     oneshot::{OneshotWatch, Slot, WatchCall},
     watch::{Queue, WatchStream},
 };
-use std::{future::Future, sync::Arc};
+use std::{borrow::Cow, future::Future, sync::Arc};
 use tokio::sync::oneshot;
 use zk_proto::{
     Bytes, ErrorCode, Op, OpCode, Stat, WatchMode, ops,
@@ -29,7 +30,8 @@ pub struct WatchInfo {
     pub kind: WatchKind,
     /// How many streams, one-shot watches and inline consumers share it.
     pub listeners: usize,
-    /// The server has it, or is told of it on the next connection; otherwise it has not answered yet.
+    /// The server has it, or is told of it on the next connection; otherwise it has not answered yet. A persistent watch
+    /// that is made of one-shot ones is listed besides them.
     pub is_set: bool,
 }
 
@@ -196,34 +198,59 @@ impl Client {
         })
     }
 
-    fn read_and_watch<O, R>(
+    /// [`get_config`](Self::get_config) that leaves a one-shot watch of its next change. The path in the event is
+    /// `/zookeeper/config`, whatever this handle's root is.
+    ///
+    /// # Ordering
+    /// As [`get_data_and_watch`](Self::get_data_and_watch).
+    /// # Cancel safety
+    /// As [`get_data_and_watch`](Self::get_data_and_watch).
+    /// # Errors
+    /// As [`get_config`](Self::get_config), and [`UsageError::WatchConflict`].
+    pub fn get_config_and_watch(&self) -> WatchCall<EnsembleConfig> {
+        let server = Ok(Cow::Borrowed(CONFIG_PATH));
+        self.read_and_watch_at::<ops::GetData, _>(CONFIG_PATH, server, WatchKind::Data, |reply| {
+            reply.decode().map(EnsembleConfig::new)
+        })
+    }
+
+    fn read_and_watch<O, R>(&self, path: &str, kind: WatchKind, finish: Finish<R>) -> WatchCall<R>
+    where
+        O: for<'a> Op<Request<'a> = GetDataRequest<'a>>,
+    {
+        self.read_and_watch_at::<O, R>(path, self.server_path(path, false), kind, finish)
+    }
+
+    fn read_and_watch_at<O, R>(
         &self,
         path: &str,
+        server: Result<Cow<'_, str>, UsageError>,
         kind: WatchKind,
-        finish: fn(&Reply<'_>) -> Result<R, Error>,
+        finish: Finish<R>,
     ) -> WatchCall<R>
     where
         O: for<'a> Op<Request<'a> = GetDataRequest<'a>>,
     {
         let sweep = self.shared.sweep.clone();
-        let encoded = self.server_path(path, false).and_then(|server| {
+        let encoded = server.and_then(|server| {
             let request = GetDataRequest { path: server.as_ref().into(), watch: true };
             let encoded = EncodedRequest::new::<O>(&request, self.shared.request_len_max);
             encoded.map(|encoded| (encoded, server.as_ref().into())).map_err(UsageError::RequestTooLarge)
         });
-        let (call, slot) = match encoded {
-            Ok((request, server)) => {
-                let slot = Arc::new(Slot::new(sweep.next_id(), server, kind));
-                let (answer, receiver) = oneshot::channel();
-                let command = Command::Watch(WatchCommand::Read { request, slot: slot.clone(), answer });
-                (self.send(O::CODE, command, receiver, finish), slot)
-            }
-            Err(error) => {
-                let slot = Arc::new(Slot::new(sweep.next_id(), path.into(), kind));
-                (Call::failed(O::CODE, self.chroot.clone(), error.into(), finish), slot)
-            }
+        let (call, path_at_server) = match encoded {
+            Ok((request, server)) => (Ok(request), server),
+            Err(error) => (Err(error), Box::from(path)),
         };
-        WatchCall::new(call, path, OneshotWatch { slot, chroot: self.chroot.clone(), sweep })
+        let slot = Arc::new(Slot::new(sweep.next_id(), path_at_server, kind));
+        let call = match call {
+            Ok(request) => {
+                let (answer, receiver) = self.caller();
+                let command = Command::Watch(WatchCommand::Read { request, slot: slot.clone(), answer });
+                self.send(O::CODE, command, receiver, finish)
+            }
+            Err(error) => Call::failed(O::CODE, self.chroot.clone(), error.into(), finish),
+        };
+        WatchCall::new(call.at(path), path, OneshotWatch { slot, chroot: self.chroot.clone(), sweep })
     }
 
     /// Whether the server has a watch of these kinds on a path for this client's session: it sets and removes them by
@@ -278,7 +305,7 @@ impl Client {
         let finish = |reply: &Reply<'_>| reply.decode::<Empty>().map(drop);
         match self.server_path(path, false) {
             Ok(server) => {
-                let (answer, receiver) = oneshot::channel();
+                let (answer, receiver) = self.caller();
                 let command = Command::Watch(WatchCommand::Remove { path: server.into(), kinds, answer });
                 self.send(OpCode::REMOVE_WATCHES, command, receiver, finish)
             }

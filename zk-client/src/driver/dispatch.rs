@@ -4,7 +4,7 @@ use super::{
     Connection, Driver, Link,
     fanout::{Line, NoWatch, tell},
     ticket::{ConsumerId, Ticket},
-    watching::code_of,
+    watching::{code_of, is_followed},
 };
 use crate::{
     call::Outcomes,
@@ -66,6 +66,8 @@ impl Driver {
     fn dispatch(&mut self, event: Event<Ticket>) {
         match event {
             Event::Established(established) => self.established(established),
+            Event::SaslWanted => self.sasl_wanted(),
+            Event::SaslToken(token) => self.sasl_token(token.as_ref()),
             Event::Lost { why, was_up } => self.lost(why, was_up),
             Event::Expired { id } => {
                 tracing::warn!(session = %id, "session expired; its ephemerals are gone");
@@ -133,9 +135,11 @@ impl Driver {
 
     fn lost(&mut self, why: Loss, was_up: bool) {
         self.link = Link::Down(None);
+        let transport_error = self.transport_error.take();
         let server = self.peer.take().map_or_else(String::new, |(name, _)| name);
         if !was_up {
-            return self.attempt_failed(server, why.to_string());
+            // A transport knows better: TLS, for one, says only in the first read that our certificate was refused.
+            return self.attempt_failed(server, transport_error.unwrap_or_else(|| why.to_string()));
         }
         tracing::warn!(server, %why, zxid = %self.session.last_zxid(), "connection lost; watches will be set again");
         self.hosts.lost();
@@ -153,7 +157,15 @@ impl Driver {
             Ticket::Call(answer) => {
                 self.bookmark(zxid);
                 // When nobody waits, the future was dropped, and with it the answer.
-                drop(answer.send(Outcomes::Reply { zxid, result }));
+                answer.send(Outcomes::Reply { zxid, result });
+            }
+            Ticket::Again(read) => {
+                self.bookmark(zxid);
+                read.1.send(Outcomes::Reply { zxid, result });
+            }
+            Ticket::Batch(reads) => {
+                self.bookmark(zxid);
+                self.batching.answered(&mut self.session, now, reads, zxid, result);
             }
             Ticket::Inline { consumer, token, op } => {
                 let answer = match result {
@@ -180,7 +192,19 @@ impl Driver {
     fn interrupted(&mut self, ticket: Ticket, by: Interruption, outcome: Outcome) {
         let now = self.now();
         match ticket {
-            Ticket::Call(answer) => drop(answer.send(Outcomes::Interrupted { by, outcome })),
+            Ticket::Call(answer) => answer.send(Outcomes::Interrupted { by, outcome }),
+            Ticket::Batch(reads) => {
+                let is_followed = is_followed(by) && !self.ended;
+                let lost = if is_followed { self.batching.lost(&mut self.session, now, reads) } else { Some(reads) };
+                for (_, caller) in lost.into_iter().flatten() {
+                    caller.send(Outcomes::Interrupted { by, outcome });
+                }
+            }
+            Ticket::Again(read) if is_followed(by) && !self.ended => {
+                let (request, caller) = *read;
+                self.session.submit(now, request, None, Ticket::Call(caller));
+            }
+            Ticket::Again(read) => read.1.send(Outcomes::Interrupted { by, outcome }),
             Ticket::Inline { consumer, token, .. } => self.tell(consumer, Input::Interrupted { token }),
             Ticket::Watch { path, mode, asked }
                 if matches!(by, Interruption::ConnectionLost | Interruption::SessionExpired) && !self.ended =>

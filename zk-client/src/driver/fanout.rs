@@ -237,7 +237,7 @@ impl Fanout {
         line: &mut Line<'_>,
         request: EncodedRequest,
         slot: Arc<Slot>,
-        answer: tokio::sync::oneshot::Sender<crate::call::Outcomes>,
+        answer: crate::caller::Caller,
     ) {
         if self.is_persistent(&slot.path) {
             self.sweep(line);
@@ -304,7 +304,11 @@ impl Fanout {
             }
             root = path::parent(at);
         }
-        for (waiter, side) in self.oneshots.fired(event_path, event.event_type) {
+        let fired = self.oneshots.fired(event_path, event.event_type);
+        if !fired.is_empty() {
+            self.remove_leftover(line, event_path);
+        }
+        for (waiter, side) in fired {
             match waiter {
                 Waiter::Caller(slot) => slot.fire(copy.get_or_insert_with(|| told.copied()).clone()),
                 Waiter::Emulation { root, mode, asked } => {

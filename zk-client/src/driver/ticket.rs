@@ -1,19 +1,24 @@
 //! What goes to the driver and what comes back with a reply.
 
-use super::fanout::{Ready, Removal, Removed, Waiter};
+use super::{
+    batching::Read,
+    fanout::{Ready, Removal, Removed, Waiter},
+};
 use crate::client::WatchInfo;
 use crate::{
     call::Outcomes,
+    caller::Caller,
     inline::{Inline, Token},
     oneshot::Slot,
+    secret::Secret,
     watch::Queue,
 };
 use std::{fmt, sync::Arc};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use zk_proto::{
-    WatchMode,
+    SessionId, WatchMode,
     path::Chroot,
-    session::{EncodedRequest, WatchKind},
+    session::{EncodedRequest, Outcome, WatchKind},
     watch::WatcherType,
 };
 
@@ -33,7 +38,11 @@ pub(crate) enum InlineOp {
 #[derive(Debug)]
 pub(crate) enum Ticket {
     /// A caller's future.
-    Call(oneshot::Sender<Outcomes>),
+    Call(Caller),
+    /// Callers' futures whose reads travel together.
+    Batch(Vec<Read>),
+    /// A read that is on its way for the second time, alone; it may follow to the next connection.
+    Again(Box<Read>),
     /// A consumer in the driver.
     Inline { consumer: ConsumerId, token: Token, op: InlineOp },
     /// The fan-out's addWatch.
@@ -41,19 +50,40 @@ pub(crate) enum Ticket {
     /// The fan-out's removeWatches.
     Unwatch { path: Box<str>, what: Removal, told: Removed },
     /// A read that leaves a one-shot watch.
-    Oneshot { path: Box<str>, kind: WatchKind, waiter: Waiter, answer: Option<oneshot::Sender<Outcomes>> },
+    Oneshot { path: Box<str>, kind: WatchKind, waiter: Waiter, answer: Option<Caller> },
+}
+
+impl Ticket {
+    /// Tells callers whose time is over.
+    pub(crate) fn expire(&mut self, now: Instant, outcome: Outcome) {
+        match self {
+            Self::Call(caller) => caller.expire(now, outcome),
+            Self::Batch(reads) => reads.iter_mut().for_each(|(_, caller)| caller.expire(now, outcome)),
+            Self::Again(read) => read.1.expire(now, outcome),
+            Self::Unwatch { told: caller, .. } | Self::Oneshot { answer: caller, .. } => {
+                if let Some(caller) = caller {
+                    caller.expire(now, outcome);
+                }
+            }
+            Self::Inline { .. } | Self::Watch { .. } => {}
+        }
+    }
 }
 
 /// What a handle asks of the driver; executed in order.
 pub(crate) enum Command {
     /// Sends a request.
-    Submit(EncodedRequest, oneshot::Sender<Outcomes>),
+    Submit(EncodedRequest, Caller),
     /// Adds an identity to this and all later connections.
-    AddAuth { scheme: String, auth: Vec<u8>, answer: oneshot::Sender<Outcomes> },
+    AddAuth { scheme: String, auth: Secret, answer: Caller },
     /// Something about watches.
     Watch(WatchCommand),
     /// Takes a consumer in, whose paths are below this.
     Attach(Box<dyn Inline>, Arc<Chroot>),
+    /// Does this if the session is this one, and refuses it otherwise.
+    Fenced(SessionId, Box<Command>),
+    /// Forgets what was seen of an ensemble that lost its data; answers whether there was need to.
+    AcceptRebuilt(oneshot::Sender<bool>),
 }
 
 /// What a handle asks about watches.
@@ -61,21 +91,73 @@ pub(crate) enum WatchCommand {
     /// Feeds a queue with the events of a watch.
     Feed(Arc<Queue>, Ready),
     /// Sends a read that leaves a one-shot watch.
-    Read { request: EncodedRequest, slot: Arc<Slot>, answer: oneshot::Sender<Outcomes> },
+    Read { request: EncodedRequest, slot: Arc<Slot>, answer: Caller },
     /// Removes watches by name.
-    Remove { path: Box<str>, kinds: WatcherType, answer: oneshot::Sender<Outcomes> },
+    Remove { path: Box<str>, kinds: WatcherType, answer: Caller },
     /// Tells of every watch.
     Report(oneshot::Sender<Vec<WatchInfo>>),
 }
 
 impl Command {
-    /// Who waits for an outcome.
-    pub(crate) fn into_answer(self) -> Option<oneshot::Sender<Outcomes>> {
+    fn caller(&self) -> Option<&Caller> {
         match self {
             Self::Submit(_, answer)
             | Self::AddAuth { answer, .. }
             | Self::Watch(WatchCommand::Read { answer, .. } | WatchCommand::Remove { answer, .. }) => Some(answer),
-            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_)) | Self::Attach(..) => None,
+            Self::Fenced(_, command) => command.caller(),
+            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_))
+            | Self::Attach(..)
+            | Self::AcceptRebuilt(_) => None,
+        }
+    }
+
+    /// When its caller's time is over.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.caller()?.deadline()
+    }
+
+    /// Whether its caller was told that the time is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.caller().is_some_and(Caller::is_gone)
+    }
+
+    /// Tells a caller whose time is over.
+    pub(crate) fn expire(&mut self, now: Instant, outcome: Outcome) {
+        match self {
+            Self::Submit(_, answer)
+            | Self::AddAuth { answer, .. }
+            | Self::Watch(WatchCommand::Read { answer, .. } | WatchCommand::Remove { answer, .. }) => {
+                answer.expire(now, outcome);
+            }
+            Self::Fenced(_, command) => command.expire(now, outcome),
+            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_))
+            | Self::Attach(..)
+            | Self::AcceptRebuilt(_) => {}
+        }
+    }
+
+    /// What is to be done in this session; who waits for what was meant for another is told so.
+    pub(crate) fn pass(self, session: SessionId) -> Option<Self> {
+        let Self::Fenced(fence, command) = self else { return Some(self) };
+        if fence == session {
+            return Some(*command);
+        }
+        if let Some(answer) = command.into_answer() {
+            answer.send(Outcomes::Fenced(fence));
+        }
+        None
+    }
+
+    /// Who waits for an outcome.
+    pub(crate) fn into_answer(self) -> Option<Caller> {
+        match self {
+            Self::Submit(_, answer)
+            | Self::AddAuth { answer, .. }
+            | Self::Watch(WatchCommand::Read { answer, .. } | WatchCommand::Remove { answer, .. }) => Some(answer),
+            Self::Fenced(_, command) => command.into_answer(),
+            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_))
+            | Self::Attach(..)
+            | Self::AcceptRebuilt(_) => None,
         }
     }
 }
@@ -86,8 +168,9 @@ impl fmt::Debug for Command {
             Self::Submit(..) => "Submit",
             Self::AddAuth { .. } => "AddAuth",
             Self::Watch(_) => "Watch",
-
             Self::Attach(..) => "Attach",
+            Self::Fenced(..) => "Fenced",
+            Self::AcceptRebuilt(_) => "AcceptRebuilt",
         })
     }
 }

@@ -5,8 +5,7 @@ use super::{
     fanout::{Line, Subscriber, Waiter},
     ticket::WatchCommand,
 };
-use crate::call::Outcomes;
-use tokio::sync::oneshot;
+use crate::{call::Outcomes, caller::Caller};
 use zk_proto::{
     Bytes, ErrorCode, Zxid,
     session::{Interruption, Outcome, ReplyFailure, WatchKind},
@@ -45,7 +44,7 @@ impl Driver {
         path: &str,
         kind: WatchKind,
         waiter: Waiter,
-        answer: Option<oneshot::Sender<Outcomes>>,
+        answer: Option<Caller>,
         zxid: Zxid,
         result: Result<Bytes, ReplyFailure>,
     ) {
@@ -60,7 +59,7 @@ impl Driver {
         if let Some(answer) = answer {
             self.bookmark(zxid);
             // When nobody waits, the future was dropped, and with it the answer.
-            drop(answer.send(Outcomes::Reply { zxid, result }));
+            answer.send(Outcomes::Reply { zxid, result });
         }
     }
 
@@ -70,7 +69,7 @@ impl Driver {
         path: &str,
         kind: WatchKind,
         waiter: Waiter,
-        answer: Option<oneshot::Sender<Outcomes>>,
+        answer: Option<Caller>,
         by: Interruption,
         outcome: Outcome,
     ) {
@@ -82,7 +81,9 @@ impl Driver {
             }
             Waiter::Caller(_) | Waiter::Emulation { .. } => self.fanout.read_interrupted(line, path, kind),
         }
-        drop(answer.map(|answer| answer.send(Outcomes::Interrupted { by, outcome })));
+        if let Some(answer) = answer {
+            answer.send(Outcomes::Interrupted { by, outcome });
+        }
     }
 }
 

@@ -58,9 +58,23 @@ impl MultiResult {
             }
     }
 
+    /// What follows the header, or the error.
+    fn body(&self) -> Result<Bytes, ErrorCode> {
+        if let Self::Error(code) = self {
+            return Err(*code);
+        }
+        let mut out = BytesMut::new();
+        self.encode_body(&mut out);
+        Ok(out.freeze())
+    }
+
     fn encode_item(&self, out: &mut BytesMut) {
         let err = if let Self::Error(code) = self { *code } else { ErrorCode::OK };
         Header { op: self.op(), done: false, err }.encode(out);
+        self.encode_body(out);
+    }
+
+    fn encode_body(&self, out: &mut BytesMut) {
         match self {
             Self::Create(path) => path.encode(out),
             Self::Create2(path, stat) => {
@@ -147,6 +161,28 @@ impl Results {
             Answers::Frame { items, .. } => (&[][..], Some(Reader::new(items))),
         };
         own.iter().cloned().chain(read_items(items, MultiResult::decode_item))
+    }
+}
+
+impl Results {
+    /// The results in order, each as the body that its operation's own reply would have had, or its error: what a read gets
+    /// whose request went out in a multiRead. The bodies share the frame.
+    pub fn bodies(&self) -> impl Iterator<Item = (OpCode, Result<Bytes, ErrorCode>)> + '_ {
+        let (own, mut items) = match &self.0 {
+            Answers::Own(results) => (results.as_slice(), None),
+            Answers::Frame { items, .. } => (&[][..], Some(Reader::new(items))),
+        };
+        let own = own.iter().map(|result| (result.op(), result.body()));
+        own.chain(core::iter::from_fn(move || {
+            let input = items.as_mut()?;
+            let op = Header::decode(input).ok().filter(|header| !header.done)?.op;
+            if op == OpCode::ERROR {
+                return Some((op, Err(ErrorCode::decode(input).ok()?)));
+            }
+            let start = input.rest();
+            MultiResult::skip_item(op, input).ok()?;
+            Some((op, Ok(input.share(start))))
+        }))
     }
 }
 

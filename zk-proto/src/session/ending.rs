@@ -1,7 +1,7 @@
 //! How connections and sessions come to an end, and what becomes of the requests that were on their way.
 
 use super::{Credentials, End, Event, Interruption, Loss, Outcome, Session, State, Step, Waiting, inflight::Purpose};
-use crate::id::SessionId;
+use crate::id::{SessionId, Zxid};
 
 impl<T> Session<T> {
     pub(super) fn lose(&mut self, why: Loss) {
@@ -11,6 +11,7 @@ impl<T> Session<T> {
         }
         self.outbox.clear();
         self.auths.clear();
+        self.established = None;
         self.events.push_back(Event::Lost { why, was_up });
         self.interrupt_sent(Interruption::ConnectionLost);
         if self.closing {
@@ -31,6 +32,21 @@ impl<T> Session<T> {
         } else {
             self.end(End::Expired);
         }
+    }
+
+    /// Forgets the highest zxid seen, and gives the session up with it: for an ensemble that lost its data, which starts
+    /// to count anew and takes nobody who has seen more than it has. False, and nothing changes, while a server serves
+    /// us, because that one has everything we have seen; and after the end.
+    pub fn accept_rebuilt(&mut self) -> bool {
+        match self.state {
+            State::Authenticating | State::Up | State::Ended => return false,
+            State::Greeting => self.lose(Loss::NoAnswer { last_zxid: self.last_zxid }),
+            State::Down => {}
+        }
+        self.last_zxid = Zxid(0);
+        self.watched_zxid = Zxid(0);
+        self.expire();
+        true
     }
 
     pub(super) fn end(&mut self, end: End) {

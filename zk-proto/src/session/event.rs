@@ -8,6 +8,8 @@ use crate::{
     frame::{NegativeLength, TooLarge},
     id::{SessionId, Zxid},
     jute::DecodeError,
+    records::SecretBytes,
+    session::SaslFailure,
     watch::WatchedEvent,
 };
 use bytes::Bytes;
@@ -16,6 +18,12 @@ use core::{fmt, time::Duration};
 /// One thing that happened; `T` is the owner's ticket.
 #[derive(Debug)]
 pub enum Event<T> {
+    /// A server has taken us, and wants to be told first who we are: hand SASL's first token to
+    /// [`Session::sasl_send`](super::Session::sasl_send), or end the exchange by `sasl_done` or `sasl_failed`. Comes on every
+    /// connection, if [`SessionConfig::sasl`](super::SessionConfig::sasl) says so.
+    SaslWanted,
+    /// The server's answer to a SASL token; what it means is the mechanism's matter.
+    SaslToken(Option<SecretBytes>),
     /// A server has taken us. Auth packets and watches are already on their way, before any request.
     Established(Established),
     /// The transport is to be dropped; dial again unless [`Ended`](Self::Ended) follows.
@@ -91,6 +99,8 @@ pub enum Interruption {
     Closed,
     /// The server does not accept our credentials.
     AuthFailed,
+    /// SASL came to nothing.
+    SaslFailed(SaslFailure),
 }
 
 /// Whether a request without an answer may have been carried out.
@@ -131,6 +141,8 @@ pub enum Loss {
         /// Its number.
         xid: i32,
     },
+    /// The server closed in the middle of the SASL exchange.
+    SaslUnanswered,
     /// The server refused to set our watches again; without them, silence would be a lie.
     WatchesRefused(ErrorCode),
 }
@@ -156,16 +168,19 @@ pub enum End {
     Expired,
     /// The server does not accept our credentials.
     AuthFailed(ErrorCode),
+    /// SASL came to nothing; trying again will not help.
+    SaslFailed(SaslFailure),
 }
 
 impl fmt::Display for Interruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ConnectionLost => "the connection was lost",
-            Self::SessionExpired => "the session expired",
-            Self::Closed => "the client was closed",
-            Self::AuthFailed => "the server does not accept the credentials",
-        })
+        match self {
+            Self::ConnectionLost => f.write_str("the connection was lost"),
+            Self::SessionExpired => f.write_str("the session expired"),
+            Self::Closed => f.write_str("the client was closed"),
+            Self::AuthFailed => f.write_str("the server does not accept the credentials"),
+            Self::SaslFailed(why) => why.fmt(f),
+        }
     }
 }
 
@@ -201,6 +216,7 @@ impl fmt::Display for Loss {
             Self::UnexpectedReply { xid } => {
                 write!(f, "the server sent a reply to no request, or left one out: xid {xid}")
             }
+            Self::SaslUnanswered => f.write_str("closed by the server in the middle of the SASL exchange; see its log"),
             Self::WatchesRefused(code) => write!(f, "the server refused to set the watches again: {code}"),
         }
     }
@@ -214,6 +230,7 @@ impl End {
             Self::Closed => Interruption::Closed,
             Self::Expired => Interruption::SessionExpired,
             Self::AuthFailed(_) => Interruption::AuthFailed,
+            Self::SaslFailed(why) => Interruption::SaslFailed(why),
         }
     }
 }
@@ -224,6 +241,7 @@ impl fmt::Display for End {
             Self::Closed => f.write_str("closed"),
             Self::Expired => f.write_str("expired"),
             Self::AuthFailed(code) => write!(f, "authentication failed: {code}"),
+            Self::SaslFailed(why) => why.fmt(f),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use core::{fmt, time::Duration};
+use zeroize::Zeroizing;
 
 /// Length of a session's password.
 const PASSWORD_LEN: usize = 16;
@@ -74,8 +75,12 @@ pub(super) fn verdict(frame: &Frame) -> Verdict {
         Ok(timeout_ms @ 1..) => Verdict::Taken {
             credentials: Credentials {
                 id: response.session_id,
-                // Copied: a slice would keep the read buffer alive for the session's whole life.
-                password: response.password.map(|secret| Bytes::copy_from_slice(&secret.0)).unwrap_or_default(),
+                // Copied: a slice would keep the read buffer alive for the session's whole life. Zeroized with its last
+                // clone.
+                password: response
+                    .password
+                    .map(|secret| Bytes::from_owner(Zeroizing::new(secret.0.to_vec())))
+                    .unwrap_or_default(),
             },
             timeout: Duration::from_millis(timeout_ms),
             read_only: response.read_only.0.unwrap_or(false),

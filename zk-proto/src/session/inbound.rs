@@ -61,7 +61,8 @@ impl<T> Session<T> {
                     // The server made a new session instead of saying that ours is gone.
                     self.expire();
                 }
-                if self.state == State::Ended || !self.step(Step::Established) {
+                let step = if self.config.sasl { Step::Taken } else { Step::Established };
+                if self.state == State::Ended || !self.step(step) {
                     return;
                 }
                 let id = credentials.id;
@@ -69,7 +70,12 @@ impl<T> Session<T> {
                 self.timers.set_timeout(timeout);
                 // A read-only server's session is its own invention: no other server knows it.
                 self.credentials = if read_only && !resumed { Credentials::NEW } else { credentials };
-                self.events.push_back(Event::Established(Established { id, timeout, read_only, resumed }));
+                let established = Established { id, timeout, read_only, resumed };
+                if self.config.sasl {
+                    return self.begin_sasl(established);
+                }
+                self.send_auths();
+                self.events.push_back(Event::Established(established));
                 self.greet(now);
             }
         }
@@ -109,6 +115,9 @@ impl<T> Session<T> {
         if matches!(pending.purpose, Purpose::Rearm) && header.err != ErrorCode::OK {
             return self.watches_refused(header.err);
         }
+        if matches!(pending.purpose, Purpose::Sasl) {
+            return self.handle_sasl(header.err, &body);
+        }
         self.saw(header.zxid);
         if let Some(change) = pending.change {
             self.watches.answered(change, header.err);
@@ -125,7 +134,7 @@ impl<T> Session<T> {
                     self.end(End::AuthFailed(header.err));
                 }
             }
-            Purpose::Rearm => {}
+            Purpose::Sasl | Purpose::Rearm => {}
             Purpose::Close => self.end(End::Closed),
         }
     }
@@ -142,10 +151,10 @@ impl<T> Session<T> {
     /// Every event up to this zxid arrived before the reply that carries it, so a server that is asked
     /// for what came after it leaves nothing out. Events themselves do not count: one transaction may
     /// cause several. Nor do replies that come before the last frame of setting the watches again is
-    /// answered: the watches in that frame have not been looked at.
+    /// answered: the watches in that frame have not been looked at. Nor what comes before those frames.
     pub(super) fn saw(&mut self, zxid: Zxid) {
         self.last_zxid = self.last_zxid.max(zxid);
-        if !self.in_flight.is_rearming() {
+        if !self.in_flight.is_rearming() && self.state == State::Up {
             self.watched_zxid = self.last_zxid;
         }
     }

@@ -12,6 +12,8 @@ use alloc::collections::VecDeque;
 pub(super) enum Purpose<T> {
     /// Hand it to the owner.
     Call(T),
+    /// A step of the SASL exchange.
+    Sasl,
     /// Part of setting the watches again.
     Rearm,
     /// The session's end.
@@ -62,6 +64,10 @@ impl<T> InFlight<T> {
     /// Whether the server has not yet set all watches again: those frames precede all requests.
     pub(super) fn is_rearming(&self) -> bool {
         self.queue.front().is_some_and(|pending| matches!(pending.purpose, Purpose::Rearm))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Pending<T>> {
+        self.queue.iter_mut()
     }
 
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Pending<T>> {

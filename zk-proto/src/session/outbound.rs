@@ -14,11 +14,15 @@ use bytes::BytesMut;
 use core::time::Duration;
 
 impl<T> Session<T> {
-    /// Everything that precedes requests on a new connection, and the requests that waited for it.
-    pub(super) fn greet(&mut self, now: Duration) {
+    /// What precedes everything else on a new connection.
+    pub(super) fn send_auths(&mut self) {
         for index in 0..self.identities.len() {
             self.send_auth(index);
         }
+    }
+
+    /// What precedes requests behind the authentication, and the requests that waited for the connection.
+    pub(super) fn greet(&mut self, now: Duration) {
         let watches = core::mem::take(&mut self.watches);
         watches.rearm(self.watched_zxid, |op, body| {
             let xid = self.put_frame(now, op, body.len(), |out| body.write(out));

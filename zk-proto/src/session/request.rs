@@ -4,6 +4,7 @@ use crate::{
     code::OpCode,
     frame::{PREFIX_LEN, TooLarge},
     jute::Encode,
+    multi,
     ops::{Op, RequestBody},
 };
 use bytes::{BufMut, BytesMut};
@@ -22,6 +23,7 @@ pub mod xid {
 const HEADER_LEN: usize = 8;
 
 /// A request as a whole frame, but for its xid, which the session fills in when it sends.
+#[derive(Clone)]
 pub struct EncodedRequest {
     /// Opcode and body.
     bytes: BytesMut,
@@ -56,6 +58,30 @@ impl EncodedRequest {
         bytes.put_i32(op.0);
         request.encode(&mut bytes);
         Ok(Self { bytes, op })
+    }
+
+    /// Several plain reads as one multiRead (since 3.6.0), in this order. `None` for requests that a multiRead cannot carry:
+    /// it takes getData and getChildren, and sets no watch whatever they say.
+    #[must_use]
+    pub fn multi_read<'a>(reads: impl IntoIterator<Item = &'a Self> + Clone) -> Option<Self> {
+        let body = |read: &'a Self| read.bytes.get(4..).unwrap_or_default();
+        let len = reads.clone().into_iter().map(|read| multi::HEADER_LEN + body(read).len()).sum::<usize>();
+        let mut bytes = BytesMut::with_capacity(4 + len + multi::HEADER_LEN);
+        bytes.put_i32(OpCode::MULTI_READ.0);
+        for read in reads {
+            if !matches!(read.op, OpCode::GET_DATA | OpCode::GET_CHILDREN) {
+                return None;
+            }
+            multi::put_read(&mut bytes, read.op, body(read));
+        }
+        multi::put_end(&mut bytes);
+        Some(Self { bytes, op: OpCode::MULTI_READ })
+    }
+
+    /// How long the frame is that carries it, its length prefix not counted.
+    #[must_use]
+    pub fn frame_len(&self) -> usize {
+        4 + self.bytes.len()
     }
 
     /// The operation.

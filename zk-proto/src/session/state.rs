@@ -5,7 +5,11 @@
 //!   ┌──────┐ ─────────▶ ┌──────────┐ ─────────────▶ ┌──────┐
 //!   │ Down │            │ Greeting │                │  Up  │
 //!   └──────┘ ◀───────── └──────────┘                └──────┘
-//!      ▲         Lost                                   │
+//!      ▲         Lost        │ Taken                 ▲  │
+//!      │                     ▼                       │  │
+//!      │           ┌────────────────┐  Established   │  │
+//!      │◀───────── │ Authenticating │ ───────────────┘  │
+//!      │    Lost   └────────────────┘                   │
 //!      └────────────────────────────────────────────────┘ Lost
 //!
 //!   End, from everywhere ──▶ Ended (nothing leaves it)
@@ -18,6 +22,8 @@ pub enum State {
     Down,
     /// Connected; the ConnectRequest is out and its answer is awaited.
     Greeting,
+    /// The server has taken us; SASL tokens go to and fro.
+    Authenticating,
     /// The server has taken us; requests flow.
     Up,
     /// The session is over for good.
@@ -29,7 +35,9 @@ pub enum State {
 pub enum Step {
     /// A transport to a server stands.
     Dialed,
-    /// The server's answer gives us a session.
+    /// The server's answer gives us a session, and SASL is to follow.
+    Taken,
+    /// The server's answer gives us a session, and SASL, if wanted, is over.
     Established,
     /// The transport is gone, or is given up.
     Lost,
@@ -43,13 +51,15 @@ impl State {
     pub const fn next(self, step: Step) -> Option<Self> {
         match (self, step) {
             (Self::Down, Step::Dialed) => Some(Self::Greeting),
-            (Self::Greeting, Step::Established) => Some(Self::Up),
-            (Self::Greeting | Self::Up, Step::Lost) => Some(Self::Down),
-            (Self::Down | Self::Greeting | Self::Up, Step::End) => Some(Self::Ended),
-            (Self::Down, Step::Established | Step::Lost)
+            (Self::Greeting, Step::Taken) => Some(Self::Authenticating),
+            (Self::Greeting | Self::Authenticating, Step::Established) => Some(Self::Up),
+            (Self::Greeting | Self::Authenticating | Self::Up, Step::Lost) => Some(Self::Down),
+            (Self::Down | Self::Greeting | Self::Authenticating | Self::Up, Step::End) => Some(Self::Ended),
+            (Self::Down, Step::Taken | Step::Established | Step::Lost)
             | (Self::Greeting, Step::Dialed)
-            | (Self::Up, Step::Dialed | Step::Established)
-            | (Self::Ended, Step::Dialed | Step::Established | Step::Lost | Step::End) => None,
+            | (Self::Authenticating, Step::Dialed | Step::Taken)
+            | (Self::Up, Step::Dialed | Step::Taken | Step::Established)
+            | (Self::Ended, Step::Dialed | Step::Taken | Step::Established | Step::Lost | Step::End) => None,
         }
     }
 }

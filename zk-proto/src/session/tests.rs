@@ -9,6 +9,7 @@ mod expiry;
 mod greeting;
 mod rearming;
 mod replies;
+mod sasl;
 mod script;
 mod timers;
 mod watching;

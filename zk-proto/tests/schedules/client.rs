@@ -151,6 +151,7 @@ pub(crate) fn print(event: &Event<u32>) -> u64 {
             print.add(8).add(event.event_type.0 as u64).add(event.zxid.0 as u64).add_bytes(event.path.as_bytes());
         }
         Event::Bookmark(zxid) => drop(print.add(9).add(zxid.0 as u64)),
+        Event::SaslWanted | Event::SaslToken(_) => drop(print.add(11)),
         Event::Ended(end) => drop(print.add(10).add_bytes(format!("{end:?}").as_bytes())),
     }
     print.get()

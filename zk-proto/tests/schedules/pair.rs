@@ -191,7 +191,7 @@ impl<'p> Pair<'p> {
             State::Down => self.marks.hit(Mark::CloseDown),
             State::Greeting => self.marks.hit(Mark::CloseGreeting),
             State::Up if self.rules.is_rearming() => self.marks.hit(Mark::CloseWhileRearming),
-            State::Up | State::Ended => {}
+            State::Authenticating | State::Up | State::Ended => {}
         }
         self.rules.closes();
         self.client.close(self.now);

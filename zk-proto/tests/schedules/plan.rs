@@ -264,6 +264,7 @@ impl Plan {
             reply_len_max: self.reply_len_max,
             resume: (self.resume != Resume::No).then(left),
             last_zxid: Zxid(if self.resume == Resume::No { 0 } else { self.start_zxid }),
+            sasl: false,
             first_xid: self.first_xid,
         }
     }

@@ -11,10 +11,10 @@ use zk_testkit::server::{Builder, Lag, LocalSessions, Role, TestEnsemble, TestSe
 
 /// Three members, reached without sockets.
 #[derive(Clone)]
-struct Three(Arc<TestEnsemble>);
+pub(crate) struct Three(Arc<TestEnsemble>);
 
 impl Three {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(TestServer::builder()).await
     }
 
@@ -22,12 +22,12 @@ impl Three {
         Self(Arc::new(TestEnsemble::start_with(builder, 3).await.unwrap()))
     }
 
-    fn member(&self, index: usize) -> &TestServer {
+    pub(crate) fn member(&self, index: usize) -> &TestServer {
         &self.0.members()[index]
     }
 
     /// A client that knows these members only.
-    async fn connect(&self, members: &[usize]) -> Client {
+    pub(crate) async fn connect(&self, members: &[usize]) -> Client {
         within(self.connector(members).connect()).await.unwrap()
     }
 
@@ -37,7 +37,7 @@ impl Three {
     }
 
     /// The member that a client is on.
-    fn member_of(&self, client: &Client) -> usize {
+    pub(crate) fn member_of(&self, client: &Client) -> usize {
         let conn = self.member(0).connection_of(client.session_id().unwrap()).expect("connected");
         self.member(0).connections().iter().find(|info| info.id == conn).unwrap().member
     }

@@ -1,9 +1,9 @@
-//! The table of ported tests names tests that exist.
+//! The tables of ported tests and of security rules name tests that exist.
 
 use super::{report, root};
 
-/// Where the table is, from the root.
-const TABLE: &str = "tests/PORTED.md";
+/// Where the tables are, from the root, and what stands before the reason for having no test.
+const TABLES: [(&str, &str); 2] = [("tests/PORTED.md", "Not ported:"), ("tests/SECURITY.md", "Not tested:")];
 
 /// Every `file.rs::test` of a line.
 fn named(line: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -18,32 +18,35 @@ fn exists(file: &str, test: &str) -> bool {
 /// The cells of a row; `None` for a header, a rule, and for what is no row.
 fn cells(line: &str) -> Option<Vec<&str>> {
     let cells: Vec<&str> = line.strip_prefix('|')?.strip_suffix('|')?.split(" | ").map(str::trim).collect();
-    let is_head = cells.first().is_some_and(|first| *first == "theirs" || first.starts_with("---"));
+    let is_head = cells.first().is_some_and(|first| ["theirs", "area"].contains(first) || first.starts_with("---"));
     (!is_head).then_some(cells)
 }
 
 #[test]
-fn ported_tests_exist() {
-    let text = std::fs::read_to_string(root().join(TABLE)).unwrap();
-    let (mut violations, mut rows) = (Vec::new(), 0);
-    for (number, line) in (1..).zip(text.lines()) {
-        let Some(cells) = cells(line) else { continue };
-        rows += 1;
-        if cells.len() != 3 {
-            violations.push(format!("{TABLE}:{number}: {} cells", cells.len()));
+fn tests_in_tables_exist() {
+    let mut violations = Vec::new();
+    for (table, excuse) in TABLES {
+        let text = std::fs::read_to_string(root().join(table)).unwrap();
+        let mut rows = 0;
+        for (number, line) in (1..).zip(text.lines()) {
+            let Some(cells) = cells(line) else { continue };
+            rows += 1;
+            if cells.len() != 3 {
+                violations.push(format!("{table}:{number}: {} cells", cells.len()));
+            }
+            let ours = cells.last().copied().unwrap_or_default();
+            if named(ours).next().is_none() && !ours.contains(excuse) {
+                violations.push(format!("{table}:{number}: no test and no reason"));
+            }
+            for (file, test) in named(line).filter(|(file, test)| !exists(file, test)) {
+                violations.push(format!("{table}:{number}: no test {test} in {file}.rs"));
+            }
         }
-        let ours = cells.last().copied().unwrap_or_default();
-        if named(ours).next().is_none() && !ours.contains("Not ported:") {
-            violations.push(format!("{TABLE}:{number}: no test and no reason"));
-        }
-        for (file, test) in named(line).filter(|(file, test)| !exists(file, test)) {
-            violations.push(format!("{TABLE}:{number}: no test {test} in {file}.rs"));
-        }
+        assert!(rows > 0, "no rows in {table}");
     }
     report(
         &violations,
-        "a row is `| theirs | what it asserts | ours |`, ours a `file.rs::test` or `Not ported:` and why",
+        "a row has three cells, the last with a `file.rs::test`, or `Not ported:`, `Not tested:` and why",
     );
-    assert!(rows > 0, "no rows in {TABLE}");
-    assert!(exists("hermetic/tidy/ported", "ported_tests_exist") && !exists("hermetic/tidy/ported", "no_such_test"));
+    assert!(exists("hermetic/tidy/ported", "tests_in_tables_exist") && !exists("hermetic/tidy/ported", "no_such_test"));
 }

@@ -415,3 +415,21 @@ async fn three_thousand_long_paths_fire_after_a_reconnect() {
         assert_eq!(fired(watch).await, (CREATED, path));
     }
 }
+
+/// ConfigWatcherPathTest: the configuration is watched from below any root, and its path stays whole.
+#[tokio::test(start_paused = true)]
+async fn the_configuration_is_watched_from_below_a_chroot() {
+    let server = Stage::start().await;
+    let client = server.connect_below("/app").await;
+    let (found, watch) = within(client.get_config_and_watch()).await.unwrap();
+    assert_eq!(found, within(client.get_config()).await.unwrap());
+    let deeper = client.chrooted("/deeper").unwrap();
+    let (_, second) = within(deeper.get_config_and_watch()).await.unwrap();
+    server.drop_connections();
+    until_suspended(&client).await;
+    until_connected(&client).await;
+    server.set("/zookeeper/config", b"version=100000001").unwrap();
+    for watch in [watch, second] {
+        assert_eq!(fired(watch).await, (CHANGED, "/zookeeper/config".into()));
+    }
+}

@@ -17,7 +17,7 @@ pub fn source(name: &str) -> PathBuf {
 
 /// The class path of the Java programs, with the Java client, zkCli and Curator on it.
 pub fn java() -> Option<OsString> {
-    let sources = ["java/pom.xml", "java/Stage.java", "java/JavaClient.java", "java/Curator.java"];
+    let sources = ["java/pom.xml", "java/Stage.java", "java/JavaClient.java", "java/Curator.java", "java/Share.java"];
     let folder = make("java", &["java", "javac", "mvn"], &sources, |folder| {
         // beside the jars, because mvn writes into the folder of its pom
         fs::copy(source("java/pom.xml"), folder.join("pom.xml")).unwrap();

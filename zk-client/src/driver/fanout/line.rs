@@ -4,9 +4,8 @@
 //! they came in, so encoding cannot fail.
 
 use super::oneshots::{Side, Waiter};
-use crate::{call::Outcomes, driver::ticket::Ticket};
+use crate::{caller::Caller, driver::ticket::Ticket};
 use std::time::Duration;
-use tokio::sync::oneshot;
 use zk_proto::{
     Op, Session, WatchMode, ops,
     records::{AddWatchRequest, GetDataRequest, WatchesRequest},
@@ -15,7 +14,7 @@ use zk_proto::{
 };
 
 /// Who is told that a watch was removed.
-pub(crate) type Removed = Option<oneshot::Sender<Outcomes>>;
+pub(crate) type Removed = Option<Caller>;
 
 /// What a removal removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -138,7 +138,8 @@ impl Fanout {
             MODES.into_iter().flat_map(|mode| self.groups(mode).iter().map(move |at| (mode, at)))
         {
             if !line.session.is_watched(path, mode) {
-                add(path, mode.into(), group.len(), false);
+                // An emulated one stands without an entry of its own.
+                add(path, mode.into(), group.len(), group.armed);
             }
         }
         let one_shots = line.session.watches().filter(|(_, kind)| !is_persistent(*kind));

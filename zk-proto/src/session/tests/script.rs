@@ -8,7 +8,7 @@ use crate::{
     ops,
     records::{
         AddWatchRequest, AuthPacket, ConnectRequest, ConnectResponse, Empty, GetDataRequest, ReplyHeader,
-        RequestHeader, SecretBytes, SetDataRequest, SetWatches2Request, SetWatchesRequest, WatcherEvent,
+        RequestHeader, SaslRequest, SecretBytes, SetDataRequest, SetWatches2Request, SetWatchesRequest, WatcherEvent,
     },
     session::{Change, EncodedRequest, Event, ReplyFailure, Session, SessionConfig, State, WatchKind, xid},
     watch::{EventType, KeeperState, WatchMode},
@@ -139,6 +139,10 @@ impl Display for Sent {
                 let packet: AuthPacket<'_> = decode_from(body).unwrap();
                 write!(f, "auth {}", packet.scheme)
             }
+            Self::Request { op: OpCode::SASL, xid, body } => {
+                let token: SaslRequest<'_> = decode_from(body).unwrap();
+                write!(f, "{xid} sasl {:?}", str::from_utf8(token.token.0).unwrap())
+            }
             Self::Request { op: OpCode::SET_WATCHES, xid, body } => {
                 let r: SetWatchesRequest<'_> = decode_from(body).unwrap();
                 let (zxid, data, exist, child) = (r.relative_zxid, r.data, r.exist, r.child);
@@ -176,6 +180,8 @@ pub(super) fn line<T: Display>(event: &Event<T>) -> String {
         Event::Interrupted { ticket, by, outcome } => format!("{ticket}: {by:?} {outcome:?}"),
         Event::Watch(event) => format!("{event} {}", event.zxid),
         Event::Bookmark(zxid) => format!("bookmark {zxid}"),
+        Event::SaslWanted => "sasl wanted".into(),
+        Event::SaslToken(token) => format!("sasl {:?}", token.as_ref().map(|token| token.0.clone())),
         Event::Ended(end) => format!("ended {end:?}"),
     }
 }

@@ -137,6 +137,10 @@ impl Rules {
                 self.is_next(Told::Bookmark(zxid.0))
             }
             Event::Ended(end) => self.ended(*end, marks),
+            Event::SaslWanted | Event::SaslToken(_) => {
+                hold!("W9", false, "{event:?}, which nobody wants");
+                Ok(())
+            }
         }
     }
 
@@ -207,7 +211,7 @@ impl Rules {
                     self.must_end
                 );
             }
-            other => hold!("W4", false, "ended by {other:?}"),
+            other @ (End::SaslFailed(_) | _) => hold!("W4", false, "ended by {other:?}"),
         }
         if by_bytes {
             self.told.pop_front();

@@ -1,0 +1,167 @@
+//! Operations that take too long: they end in time, say what may have become of them, and leave nothing behind.
+
+use crate::stage::{Stage, create, pass, settle, until_connected, until_suspended, within};
+use futures_util::future::join_all;
+use std::time::Duration;
+use tokio::time::Instant;
+use zk_client::{CreateMode, Error, OPEN_ACL_UNSAFE, OpCode, Outcome};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How late a call may end; the driver's tick, and then some.
+const LATE: Duration = Duration::from_millis(10);
+
+fn timed_out(op: OpCode, outcome: Outcome) -> Error {
+    Error::TimedOut { op, after: SECOND, outcome }
+}
+
+// goal: N7
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stops_answering_costs_a_call_its_time_and_not_more() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    create(&client, "/a", b"").await;
+    server.hold_replies(true);
+    let hasty = client.with_timeout(SECOND);
+    let begun = Instant::now();
+    let write = within(hasty.set_data("/a", b"1", None)).await;
+    assert_eq!(write, Err(timed_out(OpCode::SET_DATA, Outcome::Unknown)));
+    let took = begun.elapsed();
+    assert!((SECOND..SECOND + LATE).contains(&took), "{took:?}");
+    // It was carried out: the outcome was the truth. The answer that comes now is nobody's, and the next ones still fit.
+    server.hold_replies(false);
+    let (data, stat) = within(client.get_data("/a")).await.unwrap();
+    assert_eq!((&data[..], stat.version), (b"1".as_slice(), 1));
+}
+
+/// Polling it a thousand times for nothing makes it neither early nor late.
+#[tokio::test(start_paused = true)]
+async fn spurious_wake_ups_change_nothing() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    server.hold_replies(true);
+    let begun = Instant::now();
+    let mut call = client.with_timeout(SECOND).exists("/a");
+    let end = loop {
+        tokio::select! {
+            biased;
+            end = &mut call => break end,
+            () = pass(Duration::from_millis(1)) => {}
+        }
+    };
+    assert_eq!(end, Err(timed_out(OpCode::EXISTS, Outcome::Unknown)));
+    assert!((SECOND..SECOND + LATE).contains(&begun.elapsed()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_connection_when_its_time_is_over_is_never_sent() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    create(&client, "/a", b"").await;
+    server.refuse_connections(true).await.unwrap();
+    server.black_hole(true);
+    server.drop_connections();
+    until_suspended(&client).await;
+    let begun = Instant::now();
+    let hasty = client.with_timeout(SECOND);
+    let waits = client.set_data("/a", b"patient", None);
+    let ends = within(join_all((0..3).map(|_| hasty.set_data("/a", b"hasty", None)))).await;
+    assert_eq!(ends, vec![Err(timed_out(OpCode::SET_DATA, Outcome::NotSent)); 3]);
+    assert!((SECOND..SECOND + LATE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    server.black_hole(false);
+    server.refuse_connections(false).await.unwrap();
+    until_connected(&client).await;
+    assert_eq!(within(waits).await.unwrap().version, 1, "only the patient one was carried out");
+    let writes = server.requests().iter().filter(|request| request.op == OpCode::SET_DATA).count();
+    assert_eq!(writes, 1);
+}
+
+/// More calls than may be on their way at a time, and more than the driver keeps: each ends in time.
+#[tokio::test(start_paused = true)]
+async fn a_long_queue_makes_no_call_late() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    server.hold_replies(true);
+    let hasty = client.with_timeout(SECOND);
+    let begun = Instant::now();
+    let calls: Vec<_> = (0..25_000).map(|_| hasty.exists("/a")).collect();
+    let (mut unknown, mut not_sent) = (0, 0);
+    for end in within(join_all(calls)).await {
+        match end {
+            Err(Error::TimedOut { outcome: Outcome::Unknown, .. }) => unknown += 1,
+            Err(Error::TimedOut { outcome: Outcome::NotSent, .. }) => not_sent += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((SECOND..SECOND + LATE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    assert_eq!(server.requests().iter().filter(|request| request.op == OpCode::EXISTS).count(), unknown);
+    assert!(not_sent > 5_000, "{not_sent} were never sent");
+    server.hold_replies(false);
+    assert_eq!(within(client.exists("/a")).await.unwrap(), None, "and the client goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_default_is_for_every_call_and_a_handle_may_have_its_own() {
+    let server = Stage::start().await;
+    let client = within(server.connector().call_timeout(SECOND).connect()).await.unwrap();
+    create(&client, "/a", b"1").await;
+    let below = client.chrooted("/a").unwrap();
+    let patient = client.with_timeout(None);
+    server.hold_replies(true);
+    let waits = patient.get_data("/a");
+    let ends = within(async { tokio::join!(client.get_data("/a"), below.get_children("/"), client.sync("/")) }).await;
+    assert_eq!(ends.0, Err(timed_out(OpCode::GET_DATA, Outcome::Unknown)));
+    assert_eq!(ends.1, Err(timed_out(OpCode::GET_CHILDREN2, Outcome::Unknown)));
+    assert_eq!(ends.2, Err(timed_out(OpCode::SYNC, Outcome::Unknown)));
+    server.hold_replies(false);
+    assert_eq!(within(waits).await.unwrap().0, "1");
+}
+
+/// Reads that travel together, of which some have less time.
+#[tokio::test(start_paused = true)]
+async fn each_read_of_a_batch_has_its_own_time() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    create(&client, "/a", b"1").await;
+    let hasty = client.with_timeout(SECOND);
+    server.hold_replies(true);
+    let (soon, later) = (hasty.get_data("/a"), client.get_data("/a"));
+    assert_eq!(within(soon).await, Err(timed_out(OpCode::GET_DATA, Outcome::Unknown)));
+    server.hold_replies(false);
+    assert_eq!(within(later).await.unwrap().0, "1");
+    let requests = server.requests();
+    assert_eq!(requests.last().map(|request| request.op), Some(OpCode::MULTI_READ));
+}
+
+/// Watches that are set by a read, removed, and identities have a time, too.
+#[tokio::test(start_paused = true)]
+async fn operations_on_watches_and_identities_time_out_too() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    create(&client, "/a", b"1").await;
+    server.hold_replies(true);
+    let hasty = client.with_timeout(SECOND);
+    let (read, remove) = (hasty.get_data_and_watch("/a"), hasty.check_watches("/a", zk_client::WatcherType::ANY));
+    let ends = within(async { tokio::join!(read, remove) }).await;
+    assert!(matches!(ends.0, Err(Error::TimedOut { op: OpCode::GET_DATA, .. })), "{:?}", ends.0);
+    assert!(matches!(ends.1, Err(Error::TimedOut { op: OpCode::CHECK_WATCHES, .. })), "{:?}", ends.1);
+    server.hold_replies(false);
+    settle().await;
+    // The watch that nobody holds is not kept.
+    within(client.sync("/")).await.unwrap();
+    settle().await;
+    assert_eq!(server.watch_count(), 0, "{:?}", server.watches());
+}
+
+/// A create whose time is over while it is on its way may be there later; the error says so.
+#[tokio::test(start_paused = true)]
+async fn a_time_of_nothing_sends_nothing() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    let never = client.with_timeout(Duration::ZERO);
+    let end = within(never.create("/a", b"", CreateMode::Persistent, OPEN_ACL_UNSAFE)).await;
+    assert_eq!(end, Err(Error::TimedOut { op: OpCode::CREATE2, after: Duration::ZERO, outcome: Outcome::NotSent }));
+    assert_eq!(within(client.exists("/a")).await.unwrap(), None);
+    // And a time that no clock shows is as long as the session lives.
+    assert_eq!(within(client.with_timeout(Duration::MAX).exists("/a")).await.unwrap(), None);
+}

@@ -1,0 +1,91 @@
+//! What a server may do with a client that comes: another timeout, no room, hanging up, a restart.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crate::stage::{SESSION, Stage, create, pass, ready, until_connected, until_suspended, within};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use zk_client::{Connector, CreateMode, Dial, Dialed, Error, HostPort, OPEN_ACL_UNSAFE, SessionState, Transport};
+use zk_testkit::server::{Fault, TestServer};
+
+#[tokio::test(start_paused = true)]
+async fn the_server_has_the_last_word_on_the_session_timeout() {
+    let second = Duration::from_secs(1);
+    let server = Stage::with(TestServer::builder().timeout_bounds(second * 2, second * 8)).await;
+    for (wanted, expected) in [(second / 10, second * 2), (second * 5, second * 5), (second * 60, second * 8)] {
+        let client = within(server.connector().session_timeout(wanted).connect()).await.unwrap();
+        let SessionState::Connected { timeout, .. } = *client.state().borrow() else { panic!("not connected") };
+        assert_eq!(timeout, expected);
+        pass(expected * 3).await;
+        assert!(client.state().borrow().is_connected(), "its pings are in time");
+    }
+}
+
+/// ZooKeeper closes connections over its limit at once and without a word.
+#[tokio::test(start_paused = true)]
+async fn who_finds_no_room_comes_back_until_there_is_some() {
+    let server = Stage::start().await;
+    let first = server.connect().await;
+    server.inject(Fault::ConnectionLimit(1)).await;
+    let second = server.connector().connect_in_background();
+    let waiting = second.get_data("/");
+    pass(SESSION * 3).await;
+    assert!(!second.unreachable().attempts.is_empty());
+    assert_eq!(*second.state().borrow(), SessionState::Connecting { expired: None }, "nothing expired: there was none");
+    within(first.get_data("/")).await.unwrap();
+    within(first.close()).await;
+    within(waiting).await.unwrap();
+}
+
+/// Answers everybody with bytes that are not ZooKeeper's, and keeps its ends of the connections.
+#[derive(Clone, Default)]
+struct Nonsense(Arc<Mutex<Vec<DuplexStream>>>);
+
+impl Dial for Nonsense {
+    fn resolve<'a>(&'a self, _host: &'a HostPort) -> Dialed<'a, Vec<SocketAddr>> {
+        ready(Ok(vec![SocketAddr::from(([127, 0, 0, 1], 1))]))
+    }
+
+    fn dial<'a>(&'a self, _host: &'a HostPort, _addr: SocketAddr) -> Dialed<'a, Box<dyn Transport>> {
+        Box::pin(async move {
+            let (client, mut server) = tokio::io::duplex(1024);
+            server.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await?;
+            self.0.lock().unwrap().push(server);
+            Ok(Box::new(client) as Box<dyn Transport>)
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_that_fail_close_their_connections() {
+    let nonsense = Nonsense::default();
+    let connector = Connector::new("nonsense").unwrap().dial(nonsense.clone()).connect_timeout(SESSION);
+    let client = connector.clone().connect_in_background();
+    assert!(matches!(within(connector.connect()).await, Err(Error::Unreachable(_))));
+    within(client.close()).await;
+    let ends = std::mem::take(&mut *nonsense.0.lock().unwrap());
+    assert!(ends.len() > 5, "{} attempts", ends.len());
+    for mut end in ends {
+        within(end.read_to_end(&mut Vec::new())).await.expect("closed by the client");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_and_its_ephemerals_survive_the_restart_of_the_server() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    let session = client.session_id();
+    create(&client, "/a", b"").await;
+    within(client.create("/a/e", b"", CreateMode::Ephemeral, OPEN_ACL_UNSAFE)).await.unwrap();
+    server.stop().await;
+    until_suspended(&client).await;
+    pass(SESSION / 2).await;
+    server.start_again().await.unwrap();
+    until_connected(&client).await;
+    pass(SESSION * 2).await;
+    assert_eq!(client.session_id(), session);
+    assert_eq!(within(client.list_children("/a")).await.unwrap(), ["e"]);
+}

@@ -1,0 +1,397 @@
+//! A session's life as its user sees it: events that are not missed, the time left, handing over, fences, ensembles that
+//! were built anew.
+
+use std::{process::Stdio, time::Duration};
+
+use crate::client::lagging::Three;
+use crate::stage::{SESSION, Stage, create, pass, settle, until, until_connected, until_suspended, within};
+use tokio::{io::AsyncWriteExt, process::Command};
+use zk_client::{
+    Client, Connector, CreateMode, Error, Interruption, OPEN_ACL_UNSAFE, OpCode, Outcome, SessionEvent, SessionEvents,
+    SessionExport, SessionId, SessionState, WatchItem, WatchMode, Zxid,
+};
+use zk_testkit::server::{Fault, Lag, TestServer};
+
+fn session(client: &Client) -> SessionId {
+    client.session_id().expect("a session")
+}
+
+async fn renewed(client: &Client, before: SessionId) -> SessionId {
+    let is_new = move |state: &SessionState| state.is_connected() && state.session() != Some(before);
+    until(client, is_new).await.session().unwrap()
+}
+
+/// An item in short.
+fn told(event: SessionEvent) -> String {
+    match event {
+        SessionEvent::Changed(SessionState::Connecting { expired }) => format!("connecting, expired {expired:?}"),
+        SessionEvent::Changed(SessionState::Connected { session, replaced, .. }) => {
+            format!("connected {session}, replaced {replaced:?}")
+        }
+        SessionEvent::Changed(SessionState::Suspended { session, .. }) => format!("suspended {session}"),
+        SessionEvent::Changed(SessionState::Ended(end)) => format!("ended: {end}"),
+        other => format!("{other:?}"),
+    }
+}
+
+async fn next(events: &mut SessionEvents) -> String {
+    told(within(events.next()).await.expect("an item"))
+}
+
+/// Nobody reads while all of it happens, and nothing is missed: loss, return, expiry, a new session, the end.
+// goal: N15
+#[tokio::test(start_paused = true)]
+async fn a_reader_of_events_misses_nothing_however_late_it_reads() {
+    let server = Stage::start().await;
+    let client = within(server.connector().connect()).await.unwrap();
+    let before = session(&client);
+    let mut events = client.session_events();
+    server.drop_connections();
+    until_suspended(&client).await;
+    until_connected(&client).await;
+    server.expire_session(before);
+    let after = renewed(&client, before).await;
+    within(client.close()).await;
+
+    let mut all = Vec::new();
+    while let Some(event) = within(events.next()).await {
+        all.push(told(event));
+    }
+    let expected = [
+        format!("connected {before}, replaced None"),
+        format!("suspended {before}"),
+        format!("connected {before}, replaced None"),
+        format!("suspended {before}"),
+        format!("connecting, expired {:?}", Some(before)),
+        format!("connected {after}, replaced {:?}", Some(before)),
+        "ended: closed".to_owned(),
+    ];
+    assert_eq!(all, expected);
+}
+
+// goal: N15
+#[tokio::test(start_paused = true)]
+async fn the_sequence_of_states_from_the_first_attempt_on() {
+    let server = Stage::start().await;
+    let client = server.connector().connect_in_background();
+    let mut events = client.session_events();
+    assert_eq!(next(&mut events).await, "connecting, expired None");
+    let connected = next(&mut events).await;
+    assert_eq!(connected, format!("connected {}, replaced None", session(&client)));
+    drop(client);
+    assert_eq!(next(&mut events).await, "ended: closed");
+    assert_eq!(within(events.next()).await, None);
+    assert_eq!(within(events.next()).await, None, "and stays so");
+}
+
+/// The time left counts down, and the session is not said to be gone before or after it has run out.
+// goal: N15
+#[tokio::test(start_paused = true)]
+async fn a_suspended_session_says_how_long_it_has() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    assert_eq!(client.state().borrow().time_left(), None, "nothing runs out while connected");
+    settle().await;
+    server.black_hole(true);
+    let suspended = until_suspended(&client).await;
+    let left = suspended.time_left().unwrap();
+    assert!(left <= SESSION * 4 / 3 && left > Duration::ZERO, "{left:?}");
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(suspended.time_left().unwrap(), left - Duration::from_secs(1));
+    pass(left).await;
+    assert_eq!(suspended.time_left(), Some(Duration::ZERO));
+    let state = *client.state().borrow();
+    assert!(matches!(state, SessionState::Connecting { expired: Some(_) }), "{state:?}");
+}
+
+/// Ours: SessionTimeoutTest's rule that nothing expires that never was.
+#[tokio::test(start_paused = true)]
+async fn nothing_expires_before_there_was_a_session() {
+    let server = Stage::start().await;
+    server.stop().await;
+    let client = server.connector().connect_in_background();
+    let mut events = client.session_events();
+    assert_eq!(next(&mut events).await, "connecting, expired None");
+    pass(SESSION * 10).await;
+    assert_eq!(*client.state().borrow(), SessionState::Connecting { expired: None });
+    server.start_again().await.unwrap();
+    let connected = next(&mut events).await;
+    assert!(connected.ends_with("replaced None"), "{connected}");
+}
+
+/// SessionTest: one Disconnected for one loss, however many attempts follow; SessionTimeoutTest: expiry only once the
+/// timeout is over, and not before a server that lives is back.
+#[tokio::test(start_paused = true)]
+async fn a_loss_is_told_once_and_a_restart_keeps_session_and_ephemerals() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    let before = session(&client);
+    within(client.create("/e", b"", CreateMode::Ephemeral, OPEN_ACL_UNSAFE)).await.unwrap();
+    let mut events = client.session_events();
+    next(&mut events).await;
+    server.stop().await;
+    assert_eq!(next(&mut events).await, format!("suspended {before}"));
+    pass(SESSION * 2 / 3).await;
+    assert!(!client.unreachable().attempts.is_empty(), "attempts were made");
+    server.start_again().await.unwrap();
+    assert_eq!(next(&mut events).await, format!("connected {before}, replaced None"), "nothing in between");
+    assert!(server.get("/e").is_some());
+}
+
+/// SessionTest: a second connection with the same session takes it over; the first comes back and takes it again.
+#[tokio::test(start_paused = true)]
+async fn a_second_connection_with_the_same_session_stomps_the_first() {
+    let server = Stage::start().await;
+    let first = server.connect().await;
+    let before = session(&first);
+    let second = within(server.connector().resume(first.credentials().unwrap()).connect()).await.unwrap();
+    until_suspended(&first).await;
+    assert_eq!(session(&second), before);
+    drop(within(second.get_data("/")).await);
+    until_connected(&first).await;
+    assert_eq!(session(&first), before, "a connection was lost, not the session");
+}
+
+/// SessionInvalidationTest (ZOOKEEPER-1208): what is called behind a close does not happen.
+#[tokio::test(start_paused = true)]
+async fn a_create_behind_a_close_is_not_sent() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    let (other, closing) = (client.clone(), client.close());
+    let mut closing = Box::pin(closing);
+    let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(closing.as_mut().poll(cx))).await;
+    assert!(polled.is_pending());
+    let late = within(other.create("/late", b"", CreateMode::Ephemeral, OPEN_ACL_UNSAFE)).await;
+    let by = Interruption::Closed;
+    assert!(matches!(late, Err(Error::Interrupted { by: closed, outcome: Outcome::NotSent, .. }) if closed == by));
+    within(closing).await;
+    assert!(server.get("/late").is_none());
+    let last = server.requests().last().unwrap().op;
+    assert_eq!(last, OpCode::CLOSE_SESSION);
+}
+
+// goal: N16
+#[tokio::test(start_paused = true)]
+async fn a_write_prepared_in_one_session_is_refused_in_the_next() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    create(&client, "/a", b"").await;
+    let before = session(&client);
+    let fenced = client.fenced(before);
+    within(fenced.set_data("/a", b"1", None)).await.unwrap();
+    server.expire_session(before);
+    renewed(&client, before).await;
+    drop(server.take_requests());
+    for op in ["set", "create", "delete", "commit", "read"] {
+        let error = match op {
+            "set" => within(fenced.set_data("/a", b"2", None)).await.unwrap_err(),
+            "create" => within(fenced.create("/b", b"", CreateMode::Persistent, OPEN_ACL_UNSAFE)).await.unwrap_err(),
+            "delete" => within(fenced.delete("/a", None)).await.unwrap_err(),
+            "commit" => within(fenced.commit(&zk_client::Transaction::new().delete("/a", None))).await.unwrap_err(),
+            _ => within(fenced.get_data("/a")).await.unwrap_err(),
+        };
+        assert!(matches!(error, Error::Fenced { session, .. } if session == before), "{op}: {error:?}");
+        assert!(error.is_session_over() && !error.maybe_applied(), "{error}");
+        assert!(error.to_string().contains(&before.to_string()), "{error}");
+    }
+    assert!(server.take_requests().is_empty(), "nothing was sent");
+    within(client.set_data("/a", b"3", None)).await.unwrap();
+    assert!(server.get("/a").unwrap().1.version == 2);
+}
+
+/// Wherever the request waits when the session goes, it does not slip into the next one: called while connected to a
+/// server that is silent, while suspended, while the new session is being made.
+// goal: N16
+#[tokio::test(start_paused = true)]
+async fn a_fenced_write_that_waits_does_not_slip_into_the_next_session() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    create(&client, "/a", b"").await;
+    let before = session(&client);
+    let fenced = client.fenced(before);
+    server.stop().await;
+    until_suspended(&client).await;
+    let waiting = fenced.set_data("/a", b"waited", None);
+    until(&client, |state| matches!(state, SessionState::Connecting { expired: Some(_) })).await;
+    let (late, plain) = (fenced.set_data("/a", b"late", None), client.set_data("/a", b"plain", None));
+    server.expire_session(before);
+    server.start_again().await.unwrap();
+    let waiting = within(waiting).await.unwrap_err();
+    assert!(waiting.is_session_over() && !waiting.maybe_applied(), "{waiting:?}");
+    assert_eq!(within(late).await, Err(Error::Fenced { op: OpCode::SET_DATA, session: before }));
+    assert_eq!(within(plain).await.unwrap().version, 1, "the only one that was written");
+}
+
+/// A server that gives another session in silence: the fence holds there too.
+// goal: N16
+#[tokio::test(start_paused = true)]
+async fn a_fence_holds_against_a_session_that_was_replaced_in_silence() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    create(&client, "/a", b"").await;
+    let before = session(&client);
+    server.answer_next_connect_with_another_id();
+    server.drop_connections();
+    until_suspended(&client).await;
+    let waiting = client.fenced(before).set_data("/a", b"1", None);
+    let error = within(waiting).await.unwrap_err();
+    assert!(error.is_session_over() && !error.maybe_applied(), "{error:?}");
+    until_connected(&client).await;
+    assert_eq!(server.get("/a").unwrap().1.version, 0);
+}
+
+/// The ensemble lost its data: nobody takes us, until somebody who knows says so.
+// goal: N5
+#[tokio::test(start_paused = true)]
+async fn a_rebuilt_ensemble_is_used_once_somebody_says_that_it_is_one() {
+    let server = Stage::start().await;
+    server.advance_zxid(Zxid(0x1000));
+    let client = server.connect().await;
+    create(&client, "/a", b"").await;
+    let before = session(&client);
+    let seen = client.last_zxid();
+    assert!(seen > Zxid(0x1000));
+    assert!(!within(client.accept_rebuilt_ensemble()).await.unwrap(), "this server has all that we have seen");
+    let mut watch = within(client.watch("/a", WatchMode::PERSISTENT)).await.unwrap();
+    let mut events = client.session_events();
+    next(&mut events).await;
+    server.inject(Fault::Rebuild).await;
+    server.drop_connections();
+    assert_eq!(next(&mut events).await, format!("suspended {before}"));
+    assert_eq!(next(&mut events).await, format!("connecting, expired {:?}", Some(before)));
+    pass(SESSION * 5).await;
+    assert!(!client.state().borrow().is_connected(), "the zxid outlives the session");
+    assert!(client.unreachable().to_string().contains("behind the zxid"), "{}", client.unreachable());
+
+    assert!(within(client.accept_rebuilt_ensemble()).await.unwrap());
+    until_connected(&client).await;
+    assert!(client.last_zxid() < seen, "counted anew");
+    create(&client, "/a", b"again").await;
+    let mut items = Vec::new();
+    while !matches!(items.last(), Some(WatchItem::Event(_))) {
+        items.push(within(watch.next()).await.unwrap());
+    }
+    assert!(items.contains(&WatchItem::Resumed { new_session: true }), "{items:?}");
+}
+
+/// The session goes with it at once: the new ensemble cannot know it.
+#[tokio::test(start_paused = true)]
+async fn accepting_a_rebuilt_ensemble_gives_the_session_up() {
+    let server = Stage::start().await;
+    let client = within(server.connector().renew_session(false).connect()).await.unwrap();
+    server.stop().await;
+    until_suspended(&client).await;
+    assert!(within(client.accept_rebuilt_ensemble()).await.unwrap());
+    until(&client, |state| *state == SessionState::Ended(zk_client::End::Expired)).await;
+    assert!(within(client.accept_rebuilt_ensemble()).await.is_err());
+}
+
+/// SessionTest's testSessionTimeoutAccess and testMinMaxSessionTimeout.
+#[tokio::test(start_paused = true)]
+async fn the_negotiated_timeout_is_told_and_kept() {
+    let seconds = Duration::from_secs;
+    let server = Stage::with(TestServer::builder().timeout_bounds(seconds(4), seconds(20))).await;
+    for (wanted, given) in [(12, 12), (1, 4), (60, 20)] {
+        let client = within(server.connector().session_timeout(seconds(wanted)).connect()).await.unwrap();
+        for _ in 0..2 {
+            let SessionState::Connected { timeout, .. } = until_connected(&client).await else {
+                panic!("not connected")
+            };
+            assert_eq!(timeout, seconds(given), "wanted {wanted}");
+            server.drop_connections();
+            until_suspended(&client).await;
+        }
+        within(client.close()).await;
+    }
+}
+
+/// SessionTest's testMaximumCnxnPerIP.
+#[tokio::test(start_paused = true)]
+async fn a_client_over_the_servers_limit_gets_in_when_another_goes() {
+    let server = Stage::start().await;
+    server.inject(Fault::ConnectionLimit(3)).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(server.connect().await);
+    }
+    let over = server.connector().connect_in_background();
+    pass(SESSION).await;
+    assert_eq!(*over.state().borrow(), SessionState::Connecting { expired: None });
+    assert!(clients.iter().all(|client| client.state().borrow().is_connected()), "the others are left alone");
+    within(clients.pop().unwrap().close()).await;
+    until_connected(&over).await;
+}
+
+/// EphemeralNodeDeletionTest, the client's side: what a closed session owned is gone wherever one looks.
+#[tokio::test(start_paused = true)]
+async fn ephemerals_of_a_closed_session_are_gone_on_every_member() {
+    let three = Three::start().await;
+    let client = three.connect(&[0]).await;
+    within(client.create("/e", b"", CreateMode::Ephemeral, OPEN_ACL_UNSAFE)).await.unwrap();
+    three.member(1).lag(Lag::Time(Duration::from_secs(1)));
+    within(client.close()).await;
+    for member in 0..3 {
+        let reader = three.connect(&[member]).await;
+        within(reader.sync("/e")).await.unwrap();
+        assert_eq!(within(reader.exists("/e")).await.unwrap(), None, "member {member}");
+    }
+}
+
+/// What names the session for another process, and what must not show it.
+// goal: N14
+#[tokio::test(start_paused = true)]
+async fn an_export_takes_the_zxid_along() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    create(&client, "/a", b"").await;
+    let export = client.export_session().unwrap();
+    let secret = export.expose_secret();
+    let password = secret.rsplit(':').next().unwrap();
+    assert_eq!(password.len(), 32);
+    assert!(!format!("{export:?} {client:?}").contains(password));
+    assert_eq!(export.last_zxid(), server.zxid());
+    server.inject(Fault::Rebuild).await;
+    let export: SessionExport = secret.parse().unwrap();
+    let connector = server.connector().resume_export(&export).connect_timeout(Duration::from_secs(1));
+    let behind = within(connector.connect()).await.unwrap_err();
+    assert!(matches!(behind, Error::Unreachable(_)), "it would show the past: {behind:?}");
+}
+
+const CHILD: &str = "ZK_TESTS_SESSION_CHILD";
+
+/// What the other process does: goes on with the session that it reads from its input, and ends it.
+// goal: N14
+#[tokio::test]
+async fn another_process_goes_on_with_the_session() {
+    if let Ok(servers) = std::env::var(CHILD) {
+        return in_the_child(&servers).await;
+    }
+    let server = TestServer::start().await.unwrap();
+    let client = Connector::new(&server.connect_string()).unwrap().renew_session(false).connect().await.unwrap();
+    within(client.create("/e", b"", CreateMode::Ephemeral, OPEN_ACL_UNSAFE)).await.unwrap();
+    let export = client.export_session().unwrap();
+    let name = "client::session_life::another_process_goes_on_with_the_session";
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, server.connect_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(export.expose_secret().as_bytes()).await.unwrap();
+    assert!(within(child.wait()).await.unwrap().success());
+    assert_eq!(server.get("/e").unwrap().0, "from the child");
+    assert_eq!(server.get("/e").unwrap().1.ephemeral_owner, export.credentials().id);
+}
+
+async fn in_the_child(servers: &str) {
+    let text = std::io::read_to_string(std::io::stdin()).unwrap();
+    let export: SessionExport = text.parse().unwrap();
+    let client = Connector::new(servers).unwrap().resume_export(&export).connect().await.unwrap();
+    assert_eq!(client.session_id(), Some(export.credentials().id));
+    assert_eq!(client.get_ephemerals("/").await.unwrap(), ["/e"]);
+    client.set_data("/e", b"from the child", None).await.unwrap();
+    // It ends without a close: the session is to live on.
+    std::process::exit(0);
+}

@@ -1,0 +1,106 @@
+//! Who we are to a server: auth packets and SASL, and which of them must not leave unencrypted.
+//!
+//! Must not know mechanisms. Addresses on this machine are exempt: what goes there leaves it for nobody to see.
+
+use super::{Driver, ticket::Ticket};
+use crate::{call::Outcomes, caller::Caller, error::UsageError, sasl::SaslStep, secret::Secret};
+use std::net::SocketAddr;
+use zk_proto::{records::SecretBytes, session::SaslFailure};
+
+/// What a driver has to keep of who we are.
+#[derive(Default)]
+pub(super) struct Identity {
+    /// The scheme of something that must not be overheard.
+    secret: Option<String>,
+    exchange: Option<Box<dyn crate::sasl::SaslExchange>>,
+    was_warned: bool,
+}
+
+impl Driver {
+    /// The identities of the connector. They are there before the first attempt, so that none leads to where they must not go.
+    pub(crate) fn present(&mut self, identities: &[(String, Secret)]) {
+        for (scheme, auth) in identities {
+            self.add_auth(scheme, auth, Caller::new(None).0);
+        }
+    }
+
+    pub(super) fn add_auth(&mut self, scheme: &str, auth: &Secret, answer: Caller) {
+        if !auth.is_empty() {
+            let secret = self.identity.secret.replace(scheme.to_owned());
+            let peer = self.peer.as_ref().map(|(_, addr)| *addr);
+            if let Some(error) = peer.and_then(|addr| self.overheard(addr)) {
+                self.identity.secret = secret;
+                return answer.send(Outcomes::Usage(error));
+            }
+        }
+        let now = self.now();
+        self.session.add_auth(now, scheme, auth.expose(), Ticket::Call(answer));
+    }
+
+    /// What must not be sent to this server, if anything, because others could read it on the way.
+    pub(super) fn overheard(&mut self, addr: SocketAddr) -> Option<UsageError> {
+        let mechanism = self.settings.sasl.as_ref().filter(|mechanism| mechanism.reveals_secret());
+        let scheme = self.identity.secret.clone().or_else(|| mechanism.map(|mechanism| mechanism.name().to_owned()))?;
+        if self.settings.dial.encrypts() || addr.ip().to_canonical().is_loopback() {
+            return None;
+        }
+        if !self.settings.plaintext_auth {
+            return Some(UsageError::PlaintextAuth { scheme: scheme.into(), server: addr });
+        }
+        if !std::mem::replace(&mut self.identity.was_warned, true) {
+            tracing::warn!(scheme, server = %addr, "credentials travel unencrypted, as allow_plaintext_auth says");
+        }
+        None
+    }
+
+    pub(super) fn sasl_wanted(&mut self) {
+        let host = self.peer.as_ref().map_or("", |(server, _)| host_of(server));
+        let begun = match &self.settings.sasl {
+            Some(mechanism) => mechanism.begin(host),
+            None => Err(SaslFailure::Mechanism("no mechanism was given")),
+        };
+        let first = begun.and_then(|mut exchange| exchange.first().map(|token| (exchange, Secret::from(token))));
+        match first {
+            Ok((exchange, token)) => {
+                self.identity.exchange = Some(exchange);
+                let now = self.now();
+                self.session.sasl_send(now, token.expose());
+            }
+            Err(why) => self.session.sasl_failed(why),
+        }
+    }
+
+    pub(super) fn sasl_token(&mut self, token: Option<&SecretBytes>) {
+        let now = self.now();
+        let Some(exchange) = &mut self.identity.exchange else { return };
+        match exchange.step(token.map(|token| &*token.0)) {
+            Ok(SaslStep::Send(token)) => self.session.sasl_send(now, Secret::from(token).expose()),
+            Ok(SaslStep::Done) => {
+                self.identity.exchange = None;
+                self.session.sasl_done(now);
+            }
+            Err(why) => self.session.sasl_failed(why),
+        }
+    }
+}
+
+/// The host of `host:port`, or of `host:port (address)`.
+fn host_of(server: &str) -> &str {
+    let named = server.split(' ').next().unwrap_or_default();
+    let host = named.rsplit_once(':').map_or(named, |(host, _)| host);
+    host.trim_matches(['[', ']'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_cut_from_servers() {
+        for (server, host) in
+            [("zk1:2181", "zk1"), ("zk1:2181 (10.0.0.1:2181)", "zk1"), ("[::1]:2181", "::1"), ("", "")]
+        {
+            assert_eq!(host_of(server), host);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Commands of handles, in the order in which they were called.
+
+use super::{
+    COMMANDS_A_TURN, Driver, IN_FLIGHT_MAX,
+    ticket::{Command, Ticket},
+};
+use zk_proto::session::Outcome;
+
+/// Commands that are kept here while too many requests are on their way; more wait in the handles' queue.
+pub(super) const HELD_MAX: usize = 16 * 1024;
+
+impl Driver {
+    /// Whether another request may be put on its way.
+    pub(super) fn has_room(&self) -> bool {
+        self.session.queued() < IN_FLIGHT_MAX && self.close_by.is_none()
+    }
+
+    /// Takes over what was just received. Everything is looked at, so that a deadline is kept however long the queue is.
+    pub(super) fn take_commands(&mut self) {
+        for command in self.batch.drain(..) {
+            if let Some(at) = command.deadline() {
+                self.deadlines.add(at);
+            }
+            self.held.push_back(command);
+        }
+        self.run_commands(COMMANDS_A_TURN);
+    }
+
+    /// Carries commands out, while there is room for what they send.
+    pub(super) fn run_commands(&mut self, most: usize) {
+        let now = self.now();
+        for _ in 0..most {
+            if self.close_by.is_none() && !self.has_room() {
+                break;
+            }
+            let Some(mut command) = self.held.pop_front() else { break };
+            command.expire(self.turn_at, Outcome::NotSent);
+            if command.is_over() {
+                continue;
+            }
+            // A fenced request that has to wait for a connection ends with its session: the machine sees to that.
+            let Some(command) = command.pass(self.session.credentials().id) else { continue };
+            let command = match command {
+                Command::Submit(request, caller) if self.batching.takes(&request, self.connection.is_some()) => {
+                    self.batching.push(&mut self.session, now, (request, caller));
+                    continue;
+                }
+                other @ (Command::Submit(..)
+                | Command::AddAuth { .. }
+                | Command::Watch(_)
+                | Command::Attach(..)
+                | Command::Fenced(..)
+                | Command::AcceptRebuilt(_)) => other,
+            };
+            self.batching.flush(&mut self.session, now);
+            self.run_command(command);
+        }
+        self.batching.flush(&mut self.session, now);
+    }
+
+    fn run_command(&mut self, command: Command) {
+        let now = self.now();
+        match command {
+            Command::Submit(request, caller) => self.session.submit(now, request, None, Ticket::Call(caller)),
+            Command::AddAuth { scheme, auth, answer } => {
+                self.add_auth(&scheme, &auth, answer);
+            }
+            Command::Attach(inline, chroot) => self.attach(inline, chroot),
+            Command::Watch(command) => self.watch_command(command),
+            Command::AcceptRebuilt(answer) => drop(answer.send(self.session.accept_rebuilt())),
+            // It was passed before, and holds no other.
+            Command::Fenced(..) => {}
+        }
+    }
+
+    /// Tells callers whose time is over. What has not left never does.
+    pub(super) fn expire_calls(&mut self) {
+        if !self.deadlines.have_come(self.turn_at) {
+            return;
+        }
+        let now = self.turn_at;
+        for (ticket, outcome) in self.session.tickets() {
+            ticket.expire(now, outcome);
+        }
+        self.session.withdraw(|ticket| matches!(ticket, Ticket::Call(caller) if caller.is_gone()));
+        self.held.iter_mut().for_each(|command| command.expire(now, Outcome::NotSent));
+        self.held.retain(|command| !command.is_over());
+    }
+}

@@ -1,0 +1,24 @@
+//! Requests without an answer, looked at from outside: for owners whose patience ends before the server's.
+//!
+//! Knows nothing of time.
+
+use super::{Outcome, Session, Waiting, inflight::Purpose};
+
+impl<T> Session<T> {
+    /// The ticket of each request without an answer, oldest first, and how the request would end if it ended now:
+    /// [`Outcome::Unknown`] once it may have left, [`Outcome::NotSent`] while it waits for a connection. Identities are
+    /// not among them.
+    pub fn tickets(&mut self) -> impl Iterator<Item = (&mut T, Outcome)> {
+        let sent = self.in_flight.iter_mut().filter_map(|pending| match &mut pending.purpose {
+            Purpose::Call(ticket) => Some((ticket, Outcome::Unknown)),
+            Purpose::Rearm | Purpose::Sasl | Purpose::Close => None,
+        });
+        sent.chain(self.waiting.iter_mut().map(|waiting| (&mut waiting.ticket, Outcome::NotSent)))
+    }
+
+    /// Takes back requests that wait for a connection: they are never sent, and their tickets never come back. A request
+    /// that changes watches stays.
+    pub fn withdraw(&mut self, mut unwanted: impl FnMut(&T) -> bool) {
+        self.waiting.retain(|Waiting { change, ticket, .. }| change.is_some() || !unwanted(ticket));
+    }
+}
