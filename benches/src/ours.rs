@@ -43,7 +43,7 @@ fn connector(args: &WatcherArgs) -> Result<zk_client::Connector, Failure> {
 pub(crate) fn connector_to(addr: &str, timeout: Duration) -> Result<zk_client::Connector, Failure> {
     let connector = zk_client::Connector::new(addr)?.session_timeout(timeout);
     Ok(match auth::find()? {
-        Some((scheme, credentials)) => connector.auth(&scheme, &credentials),
+        Some((scheme, credentials)) => connector.auth(&scheme, credentials.as_slice()),
         None => connector,
     })
 }
