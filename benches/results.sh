@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything on RESULTS.md, by one command: runs the measurements one after the other, then makes the page and its plots.
 #
-#   benches/results.sh [NAME ..]           all measurements, or those named; about two hours, on a machine with nothing else to do
+#   benches/results.sh [NAME ..]           all measurements, or those named; one to three hours, on a machine with nothing else to do
 #   benches/results.sh --short [NAME ..]   each for a moment, to see that it works; into target/results-short
 #   benches/results.sh --list              the names
 #
