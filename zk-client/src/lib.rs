@@ -27,6 +27,10 @@
 //! the protocol machine of `zk-proto`. It reconnects by itself, to servers in random order, with names
 //! resolved at each attempt and a back-off with full jitter.
 //!
+//! Reads that are called together travel together ([`Connector::batch_reads`]). An operation is sent once: when its answer
+//! is lost, or does not come in time ([`Client::with_timeout`]), the error says whether it may have been carried out. Those
+//! that take several requests, such as [`Client::create_all`], say what they repeat; a timeout is for each of their requests.
+//!
 //! # Ordering
 //!
 //! Every operation is ordered when its method is *called*, not when its future is first polled, and
@@ -36,17 +40,18 @@
 //! # Cancel safety
 //!
 //! Dropping the future of an operation drops its answer and nothing else: the request is still sent and
-//! carried out. All other futures of this crate can be dropped at any time without an effect.
+//! carried out. One that takes several requests stops where it is. All other futures of this crate can be dropped at any
+//! time without an effect.
 //!
 //! # Sessions
 //!
 //! When a connection is lost, operations on their way end with [`Error::Interrupted`] and say whether they
 //! may have been carried out; operations called meanwhile wait for the next connection, at most until the
 //! session expires. After an expiry the client makes a new session by itself, unless
-//! [`Connector::renew_session`] says otherwise. [`Client::state`] tells all of it, and [`Client::session_events`] each change.
-//! What was seen in one session is not unseen in the next: no server is used that is behind it; for an ensemble that lost
-//! its data there is [`Client::accept_rebuilt_ensemble`]. [`Client::fenced`] binds calls to one session, and [`recipes`]
-//! are locks, elections and memberships that live as long as one.
+//! [`Connector::renew_session`] says otherwise. [`Client::state`] tells how it stands, [`Client::session_events`] every
+//! change. Reads never go back, not even into a new session: servers behind what was seen are not used
+//! ([`Client::accept_rebuilt_ensemble`] is the way out). [`Client::fenced`] makes a handle that works in one session only;
+//! [`recipes`] are locks, leaders and members that know what a session is worth.
 //!
 //! # Watches
 //!
@@ -55,12 +60,28 @@
 //! [`WatchItem::Gap`] when it may begin to miss events, [`WatchItem::Resumed`] when it is whole again.
 //! `zk-config` builds an exact copy of a subtree on top of that.
 //!
-//! # Who we are, and TLS
+//! The reads that end in `_and_watch` leave ZooKeeper's one-shot watches: a future of one event, which lives over reconnects
+//! and over new sessions, too. For any number of listeners there is one watch at the server, and it goes with the last of
+//! them. A path has one-shot watches or a persistent one in one mode: servers before 3.9 keep only one of these in silence,
+//! so a second one is [`UsageError::WatchConflict`]. Servers before 3.6 have no persistent watches; [`Client::watch`] says
+//! what stands in for them.
 //!
-//! [`Connector::auth`] presents identities, [`Connector::sasl`] makes a SASL exchange ([`DigestMd5`], or a
-//! [`SaslMechanism`] of your own), `Connector::tls` encrypts and may show a certificate: on every connection, again after
-//! every reconnect, before watches and requests. Without TLS a password goes to this machine only, unless
-//! [`Connector::allow_plaintext_auth`] says otherwise. There is no default ACL; [`acl`] makes entries.
+//! A consumer that does not read costs a queue of 1,024 items: then all of them give way to one [`WatchItem::Gap`].
+//!
+//! # Identity
+//!
+//! [`Connector::auth`] presents identities and [`Connector::sasl`] makes a SASL exchange ([`DigestMd5`], or a
+//! [`SaslMechanism`] of your own): on every connection, again after every reconnect, before watches and requests. Without
+//! TLS a password goes to this machine only, unless [`Connector::allow_plaintext_auth`] says otherwise. There is no default
+//! ACL; [`acl`] makes entries.
+//!
+//! # TLS
+//!
+//! `Connector::tls` encrypts every connection, with `tls::Tls` saying whom to trust and which certificate to show; servers
+//! know that one as an identity of the scheme `x509`. A server's certificate must lead to a root that was given and must be
+//! for the name, or the address, in the connect string; there is no way to switch that off. Files are read again at each
+//! new connection, so that certificates change without a restart. The library is rustls, the cryptography graviola's unless
+//! another provider is given.
 //!
 //! # Features
 //!

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+#[path = "tidy/api.rs"]
+mod api;
 #[path = "tidy/goals.rs"]
 mod goals;
 #[path = "tidy/layers.rs"]

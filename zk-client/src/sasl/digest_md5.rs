@@ -24,7 +24,7 @@ const CHALLENGE_LEN_MAX: usize = 2048;
 /// User and password as `DIGEST-MD5`; the identity is `sasl:user`.
 ///
 /// The password does not travel, and the server proves that it knows it, too. The mechanism is old (MD5): over a network
-/// that others use, have [`Connector::tls`](crate::Connector::tls) as well.
+/// that others use, have `Connector::tls` as well.
 #[derive(Clone, Debug)]
 pub struct DigestMd5 {
     user: String,
