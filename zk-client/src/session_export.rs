@@ -2,6 +2,7 @@
 //!
 //! Whoever has the text has the session and everything it may do: it shows only where it is asked for by name.
 
+use crate::secret::Secret;
 use std::{fmt, str::FromStr};
 use zeroize::Zeroizing;
 use zk_proto::{Bytes, SessionId, Zxid, session::Credentials};
@@ -15,7 +16,7 @@ const PASSWORD_LEN_MAX: usize = 256;
 /// A session and what was seen in it; made by [`Client::export_session`](crate::Client::export_session), taken by
 /// [`Connector::resume_export`](crate::Connector::resume_export).
 ///
-/// It holds the session's password. `Debug` does not show it; [`expose_secret`](Self::expose_secret) does.
+/// It holds the session's password. `Debug` does not show it; [`to_secret`](Self::to_secret) does.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionExport {
     credentials: Credentials,
@@ -45,14 +46,25 @@ impl SessionExport {
 
     /// The export as text of printable ASCII characters without spaces, **password included**: give it to the other
     /// process through a pipe or a file that nobody else may read, never through arguments, environment or a log.
-    /// [`parse`](str::parse) reads it.
+    /// [`from_secret`](Self::from_secret) reads it, and so does [`parse`](str::parse).
     #[must_use]
-    pub fn expose_secret(&self) -> String {
-        let mut text = format!("{MARK}:{:x}:{:x}:", self.credentials.id.0, self.last_zxid.0);
+    pub fn to_secret(&self) -> Secret {
+        let head = format!("{MARK}:{:x}:{:x}:", self.credentials.id.0, self.last_zxid.0);
+        // As long as it will be: a text that grows leaves copies of itself behind.
+        let mut text = String::with_capacity(head.len() + 2 * self.credentials.password.len());
+        text.push_str(&head);
         for byte in &self.credentials.password {
             text.extend([byte >> 4, byte & 0xf].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
         }
-        text
+        text.into()
+    }
+
+    /// What [`to_secret`](Self::to_secret) wrote; a line's end behind it does not matter.
+    ///
+    /// # Errors
+    /// [`ExportError`] when it is no exported session.
+    pub fn from_secret(text: &[u8]) -> Result<Self, ExportError> {
+        std::str::from_utf8(text).map_err(|_| ExportError)?.parse()
     }
 }
 
@@ -107,7 +119,9 @@ mod tests {
     fn what_is_exported_comes_back_and_shows_only_when_asked() {
         let credentials = Credentials { id: SessionId(-77), password: Bytes::from_static(&[0xab; 16]) };
         let export = SessionExport::new(credentials, Zxid(0x1_0000_0001));
-        let text = export.expose_secret();
+        let secret = export.to_secret();
+        assert_eq!(SessionExport::from_secret(secret.expose()), Ok(export.clone()));
+        let text = std::str::from_utf8(secret.expose()).unwrap();
         assert_eq!(text.parse(), Ok(export.clone()));
         assert_eq!(format!("{text}\n").parse(), Ok(export.clone()));
         assert!(text.contains("abab") && !format!("{export:?}").contains("abab"), "{export:?}");
@@ -119,6 +133,7 @@ mod tests {
         for text in ["", "zk-session-1", "zk-session-2:1:1:00", "zk-session-1:1:1:0", "zk-session-1:x:1:00", &long] {
             assert_eq!(text.parse::<SessionExport>(), Err(ExportError), "{text}");
         }
+        assert_eq!(SessionExport::from_secret(b"zk-session-1:1:1:\xff"), Err(ExportError));
         assert_eq!("zk-session-1:1:1:é".parse::<SessionExport>(), Err(ExportError));
         assert_eq!("zk-session-1:1:1:00:".parse::<SessionExport>(), Err(ExportError));
     }

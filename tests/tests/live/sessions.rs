@@ -39,8 +39,8 @@ async fn handed_over(version: Version) -> Done {
     let ensemble = real(version).start().await?;
     let first = connector(&ensemble)?.renew_session(false).connect().await?;
     first.create("/e", b"", CreateMode::Ephemeral, OPEN_ACL_UNSAFE).await?;
-    let text = first.export_session().ok_or("no session")?.expose_secret();
-    let export: SessionExport = text.parse()?;
+    let secret = first.export_session().ok_or("no session")?.to_secret();
+    let export = SessionExport::from_secret(secret.expose())?;
     let second = within(connector(&ensemble)?.resume_export(&export).connect()).await??;
     assert_eq!(second.session_id(), Some(export.credentials().id));
     assert_eq!(second.get_ephemerals("/").await?, ["/e"]);

@@ -60,9 +60,9 @@ impl Client {
     /// use zk_client::{Client, Connector, SessionExport};
     ///
     /// let client = Client::connect(&servers).await?;
-    /// let text = client.export_session().ok_or("no session")?.expose_secret();
-    /// // In the other process, which got the text through a pipe:
-    /// let export: SessionExport = text.parse()?;
+    /// let secret = client.export_session().ok_or("no session")?.to_secret();
+    /// // In the other process, which got the bytes through a pipe:
+    /// let export = SessionExport::from_secret(secret.expose())?;
     /// let other = Connector::new(&servers)?.resume_export(&export).connect().await?;
     /// assert_eq!(other.session_id(), Some(export.credentials().id));
     /// # Ok(())

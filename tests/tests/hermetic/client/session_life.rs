@@ -391,7 +391,8 @@ async fn an_export_takes_the_zxid_along() {
     let client = server.connect().await;
     create(&client, "/a", b"").await;
     let export = client.export_session().unwrap();
-    let secret = export.expose_secret();
+    let secret = export.to_secret();
+    let secret = std::str::from_utf8(secret.expose()).unwrap();
     let password = secret.rsplit(':').next().unwrap();
     assert_eq!(password.len(), 32);
     assert!(!format!("{export:?} {client:?}").contains(password));
@@ -425,7 +426,7 @@ async fn another_process_goes_on_with_the_session() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(export.expose_secret().as_bytes()).await.unwrap();
+    child.stdin.take().unwrap().write_all(export.to_secret().expose()).await.unwrap();
     assert!(within(child.wait()).await.unwrap().success());
     assert_eq!(server.get("/e").unwrap().0, "from the child");
     assert_eq!(server.get("/e").unwrap().1.ephemeral_owner, export.credentials().id);
