@@ -60,6 +60,14 @@
 //! [`WatchItem::Gap`] when it may begin to miss events, [`WatchItem::Resumed`] when it is whole again.
 //! `zk-config` builds an exact copy of a subtree on top of that.
 //!
+//! The reads that end in `_and_watch` leave ZooKeeper's one-shot watches: a future of one event, which lives over reconnects
+//! and over new sessions, too. For any number of listeners there is one watch at the server, and it goes with the last of
+//! them. A path has one-shot watches or a persistent one in one mode: servers before 3.9 keep only one of these in silence,
+//! so a second one is [`UsageError::WatchConflict`]. Servers before 3.6 have no persistent watches; [`Client::watch`] says
+//! what stands in for them.
+//!
+//! A consumer that does not read costs a queue of 1,024 items: then all of them give way to one [`WatchItem::Gap`].
+//!
 //! # Identity
 //!
 //! [`Connector::auth`] presents identities and [`Connector::sasl`] makes a SASL exchange ([`DigestMd5`], or a

@@ -56,7 +56,8 @@ pub enum WatchLost {
 /// A read that leaves a one-shot watch, on its way: answers both.
 ///
 /// # Cancel safety
-/// Dropping it drops the answer and removes the watch again; the request is still sent.
+/// Dropping it drops the answer and removes the watch again; the request is still sent. Until it is answered the path counts
+/// as watched: a stream for it is refused with [`UsageError::WatchConflict`].
 #[must_use = "the operation is under way, but only awaiting it tells whether it worked"]
 pub struct WatchCall<R> {
     call: Call<R>,

@@ -3,6 +3,7 @@
 //! Whoever has the text has the session and everything it may do: it shows only where it is asked for by name.
 
 use std::{fmt, str::FromStr};
+use zeroize::Zeroizing;
 use zk_proto::{Bytes, SessionId, Zxid, session::Credentials};
 
 /// What stands before the parts; the number changes when they do.
@@ -73,7 +74,8 @@ impl FromStr for SessionExport {
         let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
         let password = pairs.iter().map(byte).collect::<Option<Vec<u8>>>().ok_or(ExportError)?;
-        let credentials = Credentials { id: SessionId(number(id)?), password: Bytes::from(password) };
+        let credentials =
+            Credentials { id: SessionId(number(id)?), password: Bytes::from_owner(Zeroizing::new(password)) };
         Ok(Self { credentials, last_zxid: Zxid(number(zxid)?) })
     }
 }

@@ -68,10 +68,11 @@ pub struct Notification {
 }
 
 impl Notification {
-    /// The same without a share in the read buffer.
-    pub(crate) fn copied(&self) -> Self {
-        let event = WatchedEvent { path: Text::from(self.event.path.as_str()), ..self.event.clone() };
-        Self { event, received: self.received }
+    /// An event without its share in the read buffer.
+    pub(crate) fn copy_of(event: &WatchedEvent, received: Instant) -> Self {
+        let WatchedEvent { event_type, state, path, zxid } = event;
+        let path = Text::from(path.as_str());
+        Self { event: WatchedEvent { event_type: *event_type, state: *state, path, zxid: *zxid }, received }
     }
 }
 

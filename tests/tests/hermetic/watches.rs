@@ -8,6 +8,8 @@ mod by_hand;
 mod emulated;
 #[path = "watches/gaps.rs"]
 mod gaps;
+#[path = "watches/given_up.rs"]
+mod given_up;
 #[path = "watches/oneshot.rs"]
 mod oneshot;
 #[path = "watches/races.rs"]

@@ -45,11 +45,12 @@ impl Client {
     ///
     /// # Servers before 3.6
     /// They have no persistent watches: the first one asked for is answered `UNIMPLEMENTED` and costs the connection. From
-    /// then on, for as long as the session lasts, the client makes persistent watches of one-shot ones: it reads a znode
-    /// again after each event, which sets the watch again, and tells what it finds to have changed meanwhile. A new session
-    /// tries the real ones again, in case the servers were replaced. What one-shot watches cannot see:
+    /// then on the client makes persistent watches of one-shot ones: it reads a znode again after each event, which sets
+    /// the watch again, and tells what it finds to have changed meanwhile. A new session tries the real ones again, in case
+    /// the servers were replaced, once no such stream is left. What one-shot watches cannot see:
     /// - several changes between an event and the read are one event;
     /// - a znode that is created and deleted again between two reads is not told;
+    /// - a znode that is deleted and created again while nobody is connected is told as changed, deleted and created;
     /// - with a recursive watch, a new znode is told of as soon as its parent has been read again, which may be after an
     ///   answer that shows it;
     /// - children that may not be read cannot be watched: the call is refused, or the stream ends with

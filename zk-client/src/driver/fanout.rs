@@ -279,13 +279,12 @@ impl Fanout {
         event: &WatchedEvent,
         consumers: &mut Vec<ConsumerId>,
     ) {
-        let told = Notification { event: event.clone(), received };
         let mut copy = None;
         let mut deliver = |group: &Group| {
             if group.emulation.is_some() {
                 return;
             }
-            group.push_event(&told, &mut copy);
+            group.push_event(event, received, &mut copy);
             for (consumer, _) in &group.inline {
                 if !consumers.contains(consumer) {
                     consumers.push(*consumer);
@@ -310,7 +309,9 @@ impl Fanout {
         }
         for (waiter, side) in fired {
             match waiter {
-                Waiter::Caller(slot) => slot.fire(copy.get_or_insert_with(|| told.copied()).clone()),
+                Waiter::Caller(slot) => {
+                    slot.fire(copy.get_or_insert_with(|| Notification::copy_of(event, received)).clone())
+                }
                 Waiter::Emulation { root, mode, asked } => {
                     self.emulated(line, &root, mode, asked, received, |it, doing| it.fired(event, side, doing));
                 }
@@ -329,8 +330,9 @@ impl Fanout {
     /// The session machine has set all watches again.
     pub(crate) fn resumed(&mut self, new_session: bool) {
         self.in_gap = false;
-        // Servers may have been replaced since: a new session tries again what they can do.
-        self.emulates &= !new_session;
+        // Servers may have been replaced since: a new session tries again what they can do, unless one-shot watches of
+        // emulated ones would be in the way.
+        self.emulates &= !new_session || self.all().any(|group| group.emulation.is_some());
         self.mark(&WatchItem::Resumed { new_session });
     }
 

@@ -37,17 +37,25 @@ async fn finding_out_costs_one_connection() {
     let streams = within(futures_util::future::try_join_all(asked)).await.unwrap();
     assert_ne!(server.connection_of(session.unwrap()), conn);
     let conn = server.connection_of(session.unwrap());
-    let _third = within(client.watch("/c", RECURSIVE)).await.unwrap();
+    let third = within(client.watch("/c", RECURSIVE)).await.unwrap();
     assert_eq!(server.connection_of(session.unwrap()), conn);
     let asked = |server: &Stage| server.take_requests().iter().filter(|r| r.op == OpCode::ADD_WATCH).count();
     assert_eq!(asked(&server), 1, "the server hung up before it read the second one");
-    drop(streams);
-    // Another session asks again: the servers may have been replaced.
-    server.expire_session(session.unwrap());
-    until_suspended(&client).await;
-    until_connected(&client).await;
+    // Another session asks again, for the servers may have been replaced; unless one-shot watches would be in the way.
+    renew(&server, &client).await;
+    let same = within(client.watch("/c", RECURSIVE)).await.unwrap();
+    drop(within(client.watch("/c/below", RECURSIVE)).await.unwrap());
+    assert_eq!(asked(&server), 0);
+    drop((streams, third, same));
+    renew(&server, &client).await;
     let _fourth = within(client.watch("/d", RECURSIVE)).await.unwrap();
     assert_eq!(asked(&server), 1);
+}
+
+async fn renew(server: &Stage, client: &Client) {
+    server.expire_session(client.session_id().unwrap());
+    until_suspended(client).await;
+    until_connected(client).await;
 }
 
 /// One change at a time is told as by a server that has persistent watches.
@@ -156,6 +164,23 @@ async fn a_znode_made_anew_meanwhile_is_told_as_such() {
         assert!(told.contains(&wanted), "{told:?}");
     }
     assert_eq!(events(&items).last(), Some(&(CREATED, "/a/new")));
+}
+
+/// Deleted and created again before anybody could look: its children are followed all the same.
+#[tokio::test(start_paused = true)]
+async fn a_znode_made_anew_at_once_is_followed() {
+    for mode in MODES {
+        let server = Stage::like(Profile::V3_5).await;
+        let client = connect(&server).await;
+        server.create("/a", b"").unwrap();
+        let mut stream = within(client.watch("/a", mode)).await.unwrap();
+        server.delete("/a").unwrap();
+        server.create("/a", b"").unwrap();
+        assert_eq!(events(&arrived(&mut stream).await), [(DELETED, "/a"), (CREATED, "/a")]);
+        server.create("/a/b", b"").unwrap();
+        let child = if mode == RECURSIVE { (CREATED, "/a/b") } else { (CHILDREN, "/a") };
+        assert_eq!(events(&arrived(&mut stream).await), [child]);
+    }
 }
 
 // goal: W2 W4

@@ -229,21 +229,6 @@ async fn many_share_one_watch_and_the_last_drop_removes_it() {
     }
 }
 
-/// A dropped future of the read leaves nothing, whenever it is dropped.
-#[tokio::test(start_paused = true)]
-async fn a_read_that_is_dropped_on_its_way_leaves_no_watch() {
-    for polls in 0..10 {
-        let server = Stage::start().await;
-        let client = server.connect().await;
-        create(&client, "/a", b"").await;
-        drop(poll_and_drop(client.get_data_and_watch("/a"), polls).await);
-        settle().await;
-        within(client.sync("/")).await.unwrap();
-        settle().await;
-        assert_eq!((server.watch_count(), within(client.watches()).await.unwrap()), (0, vec![]), "after {polls} polls");
-    }
-}
-
 /// Servers before 3.9 keep one of them a path and drop the other in silence: nobody is left to find that out.
 #[tokio::test(start_paused = true)]
 async fn a_path_has_one_shot_watches_or_a_persistent_one() {
@@ -431,5 +416,29 @@ async fn the_configuration_is_watched_from_below_a_chroot() {
     server.set("/zookeeper/config", b"version=100000001").unwrap();
     for watch in [watch, second] {
         assert_eq!(fired(watch).await, (CHANGED, "/zookeeper/config".into()));
+    }
+}
+
+/// DisconnectedWatcherTest, ZOOKEEPER-961: below a deep root they are set again by the server's paths.
+#[tokio::test(start_paused = true)]
+async fn below_a_chroot_they_are_set_again_and_tell_the_clients_paths() {
+    for profile in LINES {
+        let server = Stage::like(profile).await;
+        server.create("/deep", b"").unwrap();
+        let client = server.connect_below("/deep/root").await;
+        create(&client, "/a", b"").await;
+        let watches = [children(&client, "/a").await, data(&client, "/a").await, exists(&client, "/b").await];
+        let root = children(&client, "/").await;
+        server.drop_connections();
+        until_suspended(&client).await;
+        until_connected(&client).await;
+        create(&client, "/a/c", b"").await;
+        within(client.set_data("/a", b"", None)).await.unwrap();
+        create(&client, "/b", b"").await;
+        let expected = [(CHILDREN, "/a"), (CHANGED, "/a"), (CREATED, "/b")];
+        for (watch, (kind, path)) in watches.into_iter().zip(expected) {
+            assert_eq!(fired(watch).await, (kind, path.to_owned()));
+        }
+        assert_eq!(fired(root).await, (CHILDREN, "/".into()));
     }
 }

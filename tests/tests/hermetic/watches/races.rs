@@ -207,7 +207,7 @@ async fn all_of(profile: &Profile, mode: WatchMode, scripts: impl Iterator<Item 
     }
 }
 
-/// `ZK_RACES=4` plays every script of four steps, of both modes, in many minutes.
+/// `ZK_RACES=4` plays every script of four steps, of both modes: half a minute with `--release`.
 // goal: W2
 #[tokio::test(start_paused = true)]
 async fn every_order_of_three_steps_leaves_what_is_wanted() {

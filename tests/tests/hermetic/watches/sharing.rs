@@ -1,9 +1,12 @@
 //! One watch at the server for any number of streams, and none for nobody.
 
-use super::{MODES, arrived, event, events};
+use super::{LINES, MODES, arrived, event, events};
 use crate::stage::{BOTH, Stage, settle, within};
 use futures_util::future::try_join_all;
-use zk_client::{Error, EventType, OpCode, UsageError, WatchMode};
+use zk_client::{
+    Acl, Error, ErrorCode, EventType, OPEN_ACL_UNSAFE, OpCode, Permissions, UsageError, WatchItem, WatchMode,
+    WatcherType,
+};
 use zk_config::{Mirror, MirrorError};
 use zk_testkit::server::{Profile, WatchInfo, WatchedKind};
 
@@ -116,4 +119,87 @@ async fn a_path_is_watched_in_one_mode_only() {
 async fn until_held(mirror: &Mirror, path: &str) {
     let mut status = mirror.status_channel();
     within(status.wait_for(|_| mirror.snapshot().get(path).is_some())).await.unwrap();
+}
+
+/// RemoveWatchesTest for persistent watches: the streams say so and end; another mode, another path and mirrors stay.
+#[tokio::test(start_paused = true)]
+async fn streams_whose_watch_is_removed_by_name_say_so_and_end() {
+    for profile in &LINES[1..] {
+        let server = Stage::like(profile.clone()).await;
+        let client = server.connect().await;
+        for (mode, kinds) in MODES.into_iter().flat_map(|mode| [(mode, mode.watcher_type()), (mode, WatcherType::ANY)])
+        {
+            let mut streams =
+                [within(client.watch("/a", mode)).await.unwrap(), within(client.watch("/a", mode)).await.unwrap()];
+            let other = within(client.watch("/b", mode)).await.unwrap();
+            for not_meant in [WatcherType::DATA, WatcherType::CHILDREN] {
+                let error = within(client.remove_watches("/a", not_meant)).await.unwrap_err();
+                assert_eq!(error.code(), Some(ErrorCode::NO_WATCHER));
+            }
+            within(client.remove_watches("/a", kinds)).await.unwrap();
+            for stream in &mut streams {
+                assert_eq!(within(stream.next()).await, Some(WatchItem::Removed));
+                assert_eq!(within(stream.next()).await, None);
+            }
+            let left: Vec<_> = watches(&server).into_iter().map(|info| info.path.to_string()).collect();
+            assert_eq!(left, ["/b"], "{} {kinds:?}", profile.version());
+            drop(other);
+            settle().await;
+            assert_eq!(server.watch_count(), 0);
+        }
+        let mirror = Mirror::start(&client, "/m").unwrap();
+        within(mirror.ready()).await.unwrap();
+        let mut stream = within(client.watch("/m", WatchMode::PERSISTENT_RECURSIVE)).await.unwrap();
+        within(client.remove_watches("/m", WatcherType::ANY)).await.unwrap();
+        assert_eq!(within(stream.next()).await, Some(WatchItem::Removed));
+        server.create("/m", b"1").unwrap();
+        until_held(&mirror, "/m").await;
+    }
+}
+
+/// UnsupportedAddWatcherTest: a server with another watch manager refuses, and the session goes on.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_the_server_refuses_is_an_error() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    for mode in MODES {
+        server.refuse_next(OpCode::ADD_WATCH, ErrorCode::MARSHALLING_ERROR);
+        let error = within(client.watch("/a", mode)).await.unwrap_err();
+        assert_eq!(error, Error::Refused { op: OpCode::ADD_WATCH, code: ErrorCode::MARSHALLING_ERROR });
+        let _stream = within(client.watch("/a", mode)).await.unwrap();
+        assert_eq!(within(client.watches()).await.unwrap().len(), 1);
+    }
+}
+
+/// PersistentWatcherACLTest: since 3.8.4 and 3.9.2 events are for those who may read the znode; the watch stays.
+#[tokio::test(start_paused = true)]
+async fn events_are_for_those_who_may_read() {
+    let unreadable = [Acl { permissions: Permissions::WRITE, ..OPEN_ACL_UNSAFE[0].clone() }];
+    for (profile, filters) in [(Profile::V3_8_0, false), (Profile::V3_8, true), (Profile::V3_9, true)] {
+        for mode in MODES {
+            let server = Stage::like(profile.clone()).await;
+            let client = server.connect().await;
+            server.create("/a", b"").unwrap();
+            let mut stream = within(client.watch("/a", mode)).await.unwrap();
+            server.set_acl("/a", &unreadable).unwrap();
+            server.set("/a", b"").unwrap();
+            server.create("/a/open", b"").unwrap();
+            let items = arrived(&mut stream).await;
+            let child = match mode {
+                WatchMode::PERSISTENT => (EventType::NODE_CHILDREN_CHANGED, "/a"),
+                _ => (EventType::NODE_CREATED, "/a/open"),
+            };
+            let all = [(EventType::NODE_DATA_CHANGED, "/a"), child];
+            let expected = match (filters, mode) {
+                (false, _) => &all[..],
+                (true, WatchMode::PERSISTENT) => &[],
+                // The child is open to all.
+                (true, _) => &all[1..],
+            };
+            assert_eq!(events(&items), expected);
+            server.set_acl("/a", OPEN_ACL_UNSAFE).unwrap();
+            server.set("/a", b"").unwrap();
+            assert_eq!(event(&mut stream).await, (EventType::NODE_DATA_CHANGED, "/a".into()));
+        }
+    }
 }

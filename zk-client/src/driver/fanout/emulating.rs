@@ -6,7 +6,7 @@ use super::{
     Fanout, Line, NoWatch, Side, Waiter, WaiterId,
     emulation::{Doing, Emulation, Halt, ZNODES_MAX},
 };
-use crate::watch::{GapReason, Notification};
+use crate::watch::{GapReason, Notification, WatchItem};
 use std::sync::Arc;
 use tokio::time::Instant;
 use zk_proto::{
@@ -66,8 +66,7 @@ impl Fanout {
         let Doing { events, looks, cancels, halt } = doing;
         let Some(group) = self.groups_mut(mode).get_mut(&**root) else { return };
         for event in events {
-            let told = Notification { event, received };
-            group.push_event(&told, &mut Some(told.clone()));
+            group.push(&WatchItem::Event(Notification { event, received }));
         }
         for (path, side) in looks {
             self.oneshots.asked(&path, side);

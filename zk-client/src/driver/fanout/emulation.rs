@@ -271,24 +271,15 @@ impl Emulation {
         let told = i32::from(std::mem::take(&mut node.are_children_told));
         let before = node.cversion.replace(stat.cversion);
         if self.is_recursive {
-            self.list(path, names, announces, doing);
+            self.list(path, &names, announces, doing);
         } else if before.is_some_and(|before| stat.cversion.wrapping_sub(before) > told) {
             doing.tell(EventType::NODE_CHILDREN_CHANGED, path, stat.pzxid);
         }
     }
 
-    /// Compares the children of a znode with those known.
-    fn list(&mut self, parent: &str, names: Vec<String>, announces: bool, doing: &mut Doing) {
-        let found: std::collections::BTreeSet<String> = names.iter().map(|name| path::join(parent, name)).collect();
-        let missing: Vec<Box<str>> = self
-            .below(parent)
-            .filter(|child| path::parent(child) == Some(parent) && !found.contains(*child))
-            .map(Box::from)
-            .collect();
-        for child in missing {
-            self.gone(&child, Zxid::NONE, doing);
-        }
-        for child in found {
+    /// Follows the children that are new. Those that are gone are told by their own watches.
+    fn list(&mut self, parent: &str, names: &[String], announces: bool, doing: &mut Doing) {
+        for child in names.iter().map(|name| path::join(parent, name)) {
             if self.nodes.contains_key(child.as_str()) {
                 continue;
             }

@@ -9,7 +9,8 @@ use crate::{
     watch::{GapReason, Notification, Queue, WatchItem},
 };
 use std::{collections::BTreeMap, sync::Arc};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
+use zk_proto::WatchedEvent;
 
 /// Who is told that a watch stands, or why not.
 pub(crate) type Ready = oneshot::Sender<Result<(), NoWatch>>;
@@ -82,9 +83,9 @@ impl Group {
 
     /// Hands an event to every stream. The copy is made for the first of them: a slice of the read buffer in a queue
     /// that nobody reads would keep the whole buffer.
-    pub(super) fn push_event(&self, event: &Notification, copy: &mut Option<Notification>) {
+    pub(super) fn push_event(&self, event: &WatchedEvent, received: Instant, copy: &mut Option<Notification>) {
         if !self.streams.is_empty() {
-            let item = WatchItem::Event(copy.get_or_insert_with(|| event.copied()).clone());
+            let item = WatchItem::Event(copy.get_or_insert_with(|| Notification::copy_of(event, received)).clone());
             self.push(&item);
         }
     }
