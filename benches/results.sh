@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything on RESULTS.md, by one command: runs the measurements one after the other, then makes the page and its plots.
 #
-#   benches/results.sh [NAME ..]           all measurements, or those named; about two hours, on a machine with nothing else to do
+#   benches/results.sh [NAME ..]           all measurements, or those named; one to three hours, on a machine with nothing else to do
 #   benches/results.sh --short [NAME ..]   each for a moment, to see that it works; into target/results-short
 #   benches/results.sh --list              the names
 #
@@ -54,6 +54,8 @@ run notify-memory-burst50 notify --in-memory --rate 1000 --burst 50 $often $time
 run notify-disk-1000 notify --rate 1000 $often $time $both $(file notify-disk-1000)
 run load-disk load $loads $often $both $(file load-disk)
 run fanout-memory fanout --in-memory $many $often $time $both $(file fanout-memory)
+run throughput-reads throughput --in-memory $often $time $both $(file throughput-reads)
+run throughput-writes throughput --in-memory --writes $often $time $both $(file throughput-writes)
 run resync-memory resync --in-memory $away $often $(file resync-memory)
 run scale-memory scale --in-memory $sizes --rounds 2 --rounds-max 4 $(file scale-memory)
 run soak-memory soak --in-memory $soak $(file soak-memory)

@@ -7,7 +7,7 @@ mod commands;
 
 pub(crate) use commands::{
     FanoutArgs, FaultKind, LoadArgs, NotifyArgs, ReportArgs, ResyncArgs, ScaleArgs, SideBySideArgs, SoakArgs,
-    WatcherArgs,
+    ThroughputArgs, WatcherArgs,
 };
 
 /// Measures a ZooKeeper ensemble and the zk crates on it; the floor is a raw socket in the same rounds.
@@ -26,13 +26,15 @@ pub(crate) enum Command {
     Load(LoadArgs),
     /// Many sessions in a process: from a write to the value that the last of them holds
     Fanout(FanoutArgs),
+    /// Reads and writes: how many a second, and how long one takes
+    Throughput(ThroughputArgs),
     /// From the return of a lost connection to the exact mirror
     Resync(ResyncArgs),
     /// Writes for minutes while faults are injected; the mirror is compared with the server at the end
     Soak(SoakArgs),
     /// How load and memory grow with the tree, and the process with its sessions
     Scale(ScaleArgs),
-    /// Other clients in the same rounds: notify, load and fanout, one after the other, on one server
+    /// Other clients in the same rounds: notify, load, fanout and throughput, one after the other, on one server
     SideBySide(SideBySideArgs),
     /// A page with tables and plots, out of JSON lines
     Report(ReportArgs),
@@ -89,6 +91,20 @@ pub(crate) struct RunArgs {
     /// A file for one JSON line per watcher and round
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// What is asked again and again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ask {
+    /// getData
+    #[default]
+    Read,
+    /// getData, 64 in a multiRead
+    ReadMany,
+    /// setData
+    Write,
+    /// setData, 64 in a transaction
+    WriteMany,
 }
 
 /// What a watcher measures.

@@ -4,7 +4,7 @@
 //! Must not know what they measure.
 
 use crate::{
-    args::{RunArgs, Runtime, name_of},
+    args::{Ask, Peer, RunArgs, Runtime, name_of},
     child::Watcher,
     error::Failure,
     peers,
@@ -72,6 +72,30 @@ impl Contenders {
         }
         let names = measured.iter().map(|contender| contender.name.clone()).collect();
         Ok(Self { floor: Contender::floor()?, measured, names })
+    }
+
+    /// The same operations in several ways, each with what its name ends with; the floor has one of its own. The first
+    /// way is the other clients' too.
+    pub(crate) fn asking(args: &RunArgs, floor: Ask, ways: &[(&str, Ask)]) -> Result<Self, Failure> {
+        let asks = |contender: &Contender, suffix: &str, ask: Ask| {
+            let mut contender = contender.clone();
+            contender.name.push_str(suffix);
+            contender.command.extend(["--ask".into(), name_of(&ask).into()]);
+            contender
+        };
+        let found = Self::find(args)?;
+        let (ours, others): (Vec<Contender>, Vec<Contender>) =
+            found.measured.into_iter().partition(|contender| contender.is_ours);
+        let mut measured = Vec::new();
+        for (suffix, ask) in ways {
+            measured.extend(ours.iter().map(|contender| asks(contender, suffix, *ask)));
+        }
+        let by_hand = ways.first().map(|(_, ask)| Contender { name: "raw".to_owned(), ..asks(&found.floor, "", *ask) });
+        // CuratorCache reads from its own memory.
+        let others = others.into_iter().filter(|contender| contender.name != peers::name(Peer::Curator));
+        measured.extend(by_hand.into_iter().chain(others));
+        let names = measured.iter().map(|contender| contender.name.clone()).collect();
+        Ok(Self { floor: asks(&found.floor, "", floor), measured, names })
     }
 
     /// Seconds of writes that are not measured: enough for the slowest to warm up.

@@ -4,6 +4,7 @@
 mod load;
 mod notify;
 mod sessions;
+mod throughput;
 
 pub(crate) use load::walk;
 
@@ -18,7 +19,7 @@ pub(crate) fn run(args: &WatcherArgs) -> Result<(), Failure> {
         Bench::Notify => report::json(&notify::run(args)?),
         Bench::Load => report::json(&load::run(args)?),
         Bench::Sessions => report::json(&sessions::run(args)?),
-        Bench::Throughput => return Err(Failure::Usage("the floor measures notify, load and sessions only")),
+        Bench::Throughput => report::json(&throughput::run(args)?),
     };
     report::print(&line?)
 }

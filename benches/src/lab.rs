@@ -94,7 +94,7 @@ impl Subject {
         application: Application,
     ) -> Result<Self, Failure> {
         let connected = Connected::default();
-        let connector = Connector::new(addr)?.session_timeout(timeout).dial(connected.clone());
+        let connector = ours::connector_to(addr, timeout)?.dial(connected.clone());
         let runtime = ours::runtime(kind)?;
         let (started, starting) = mpsc::sync_channel(1);
         let (end, ended) = oneshot::channel();

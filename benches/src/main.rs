@@ -3,6 +3,7 @@
 //! Here: arguments in, exit code out. Must not know what a measurement does. The method is in `README.md`.
 
 mod args;
+mod auth;
 mod child;
 mod contenders;
 mod error;
@@ -24,6 +25,7 @@ mod server;
 mod side_by_side;
 mod soak;
 mod stats;
+mod throughput;
 mod tree;
 mod usage;
 mod value;
@@ -50,6 +52,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Notify(args) => notify::run(&args),
         Command::Load(args) => load::run(&args),
         Command::Fanout(args) => notify::fanout(&args),
+        Command::Throughput(args) => throughput::run(&args),
         Command::Resync(args) => resync::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Report(args) => page::run(&args),

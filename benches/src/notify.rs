@@ -11,6 +11,7 @@ use crate::{
     server::{self, Server},
     stats::{tenths, us},
     tree::{Shape, Tree},
+    value::now_ns,
     writer::{self, Plan},
 };
 use serde::Serialize;
@@ -148,10 +149,16 @@ fn step(server: &Server, root: &str, job: &Job<'_>, watcher: &Contender) -> Resu
         args.push("--split".to_owned());
         args.extend((job.plan.burst > 1).then(|| "--many".to_owned()));
     }
+    let name = watcher.name.clone();
     let watcher = watcher.spawn(&args)?;
     watcher.ready(READY_PATIENCE)?;
+    let begin_ns = now_ns();
     let written = writer::write(&server.writer, root, job.plan)?;
     let line: NotifyLine = watcher.last_json(END_PATIENCE)?;
+    if line.max > us(now_ns() - begin_ns) {
+        // It took what its first load found, from the step before.
+        return Err(Failure::Watcher { name, what: "counts values that were there before".to_owned() });
+    }
     let [ack_p50, ack_p99] = [0.5, 0.99].map(|q| us(written.acks.value_at_quantile(q)));
     let [late_p50, late_p99] = [0.5, 0.99].map(|q| us(written.late.value_at_quantile(q)));
     Ok(Step { ack_p50, ack_p99, late_p50, late_p99, beyond_ack: tenths(line.p50 - ack_p50), line })

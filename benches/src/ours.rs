@@ -10,6 +10,7 @@ mod throughput;
 
 use crate::{
     args::{Bench, Runtime, WatcherArgs},
+    auth,
     error::Failure,
     report,
 };
@@ -35,7 +36,16 @@ pub(crate) fn run(args: &WatcherArgs) -> Result<(), Failure> {
 }
 
 fn connector(args: &WatcherArgs) -> Result<zk_client::Connector, Failure> {
-    Ok(zk_client::Connector::new(&args.connect)?.session_timeout(SESSION_TIMEOUT))
+    connector_to(&args.connect, SESSION_TIMEOUT)
+}
+
+/// A connector to a server, as who we are.
+pub(crate) fn connector_to(addr: &str, timeout: Duration) -> Result<zk_client::Connector, Failure> {
+    let connector = zk_client::Connector::new(addr)?.session_timeout(timeout);
+    Ok(match auth::find()? {
+        Some((scheme, credentials)) => connector.auth(&scheme, credentials.as_slice()),
+        None => connector,
+    })
 }
 
 /// A tokio runtime.

@@ -35,7 +35,7 @@ pub(crate) fn find(wanted: &[Peer]) -> Vec<Contender> {
 }
 
 /// The name in tables.
-const fn name(peer: Peer) -> &'static str {
+pub(crate) const fn name(peer: Peer) -> &'static str {
     match peer {
         Peer::ZookeeperClient => "zookeeper-client",
         Peer::ZookeeperClientMt => "zookeeper-client (multi-thread)",

@@ -2,7 +2,7 @@
 //!
 //! Knows frames and headers; what is in them is `wire`'s.
 
-use crate::{error::Failure, wire};
+use crate::{auth, error::Failure, wire};
 use bytes::Bytes;
 use std::{
     io::{self, Read, Write},
@@ -33,6 +33,11 @@ impl Raw {
         wire::connect(&mut raw.outbox.frames, SESSION_TIMEOUT_MS);
         raw.outbox.flush()?;
         raw.inbox.next_frame().map_err(failed())?;
+        if let Some((scheme, credentials)) = auth::find()? {
+            wire::auth(&mut raw.outbox.frames, scheme.as_bytes(), &credentials);
+            raw.outbox.flush()?;
+            raw.inbox.reply("say who we are")?;
+        }
         Ok(raw)
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     error::Failure,
     machine::Header,
-    stats::{median, tenths},
+    stats::{median, percentile, tenths, us},
     usage::Memory,
     value::{cpu_ns, now_ns},
 };
@@ -52,6 +52,57 @@ impl LoadLine {
         let Memory { rss_kb, hwm_kb } = Memory::now();
         let (seconds, cpu_s) = (seconds(elapsed_ns), seconds(cpu_ns));
         Self { bench: "load".into(), watcher: watcher.to_owned(), nodes, seconds, cpu_s, rss_kb, hwm_kb, base_kb: None }
+    }
+}
+
+/// Operations on their way in a throughput measurement, and those in one request of a batched one.
+pub(crate) const IN_FLIGHT: usize = 256;
+pub(crate) const BATCH: usize = 64;
+
+/// The line of a throughput measurement; the contract of peers.md. Times in microseconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ThroughputLine {
+    pub(crate) bench: Cow<'static, str>,
+    pub(crate) watcher: String,
+    pub(crate) ops: u64,
+    pub(crate) ops_s: f64,
+    pub(crate) cpu_us_per_op: f64,
+    pub(crate) seq_p50: f64,
+    pub(crate) seq_p99: f64,
+}
+
+/// Clocks before the first operation that counts.
+pub(crate) struct ThroughputBegin {
+    at_ns: u64,
+    cpu_ns: u64,
+}
+
+impl ThroughputBegin {
+    pub(crate) fn now() -> Self {
+        Self { at_ns: now_ns(), cpu_ns: cpu_ns() }
+    }
+
+    /// When so many are done.
+    pub(crate) fn end(&self, ops: u64) -> ThroughputLine {
+        let (elapsed, cpu) = (now_ns() - self.at_ns, cpu_ns() - self.cpu_ns);
+        ThroughputLine {
+            bench: "throughput".into(),
+            watcher: String::new(),
+            ops,
+            ops_s: tenths(ops as f64 * 1e9 / elapsed.max(1) as f64),
+            cpu_us_per_op: (cpu as f64 / 10.0 / ops.max(1) as f64).round() / 100.0,
+            seq_p50: 0.0,
+            seq_p99: 0.0,
+        }
+    }
+}
+
+impl ThroughputLine {
+    /// With the latencies of one at a time.
+    pub(crate) fn line(self, watcher: &str, mut single: Vec<u64>) -> Self {
+        single.sort_unstable();
+        let [seq_p50, seq_p99] = [500, 990].map(|q| us(percentile(&single, q)));
+        Self { watcher: watcher.to_owned(), seq_p50, seq_p99, ..self }
     }
 }
 

@@ -1,11 +1,12 @@
 //! `zk-bench side-by-side`: every measurement that other clients can take part in, one after the other, on one server.
 
 use crate::{
-    args::{FanoutArgs, LoadArgs, NotifyArgs, RunArgs, SideBySideArgs},
+    args::{FanoutArgs, LoadArgs, NotifyArgs, RunArgs, SideBySideArgs, ThroughputArgs},
     contenders::Contenders,
     error::Failure,
     load, notify, report,
     server::{self, Server},
+    throughput,
 };
 use std::path::PathBuf;
 
@@ -14,6 +15,8 @@ const KEYS: u32 = 1000;
 /// The fan-out: few keys, so that every session mirrors little.
 const FANOUT_KEYS: u32 = 10;
 const FANOUT_RATE: u32 = 20;
+/// The contract's.
+const AROUND_MS: u32 = 3000;
 /// Rates and bursts of the notify runs.
 const NOTIFY: [(&str, u32, u32); 3] = [("notify-1000", 1000, 1), ("notify-200", 200, 1), ("notify-burst50", 1000, 50)];
 
@@ -39,5 +42,7 @@ pub(crate) fn run(args: &SideBySideArgs) -> Result<(), Failure> {
     load::on(&server, &contenders, &LoadArgs { run: run("load"), nodes: args.nodes.clone() })?;
     let (sessions, seconds) = (args.sessions, args.seconds);
     let job = FanoutArgs { run: run("fanout"), sessions, keys: FANOUT_KEYS, rate: FANOUT_RATE, seconds };
-    notify::fanout_on(&server, &contenders, &job)
+    notify::fanout_on(&server, &contenders, &job)?;
+    let run = RunArgs { peers: wanted.peers.clone(), ..run("throughput") };
+    throughput::on(&server, &ThroughputArgs { run, seconds, around_ms: AROUND_MS, writes: false })
 }

@@ -7,6 +7,9 @@ use zk_proto::{Op, OpCode, WatchMode, frame::PREFIX_LEN, jute::encode_to_bytes};
 /// The number of a watched event, which answers no request.
 pub(crate) const EVENT_XID: i32 = -1;
 
+/// The number of an identity and of its answer.
+const AUTH_XID: i32 = -4;
+
 /// The greeting of a new session.
 pub(crate) fn connect(out: &mut Vec<u8>, timeout_ms: i32) {
     frame(out, |out| {
@@ -16,6 +19,15 @@ pub(crate) fn connect(out: &mut Vec<u8>, timeout_ms: i32) {
         out.extend([0; 8]); // session id
         buffer(out, &[0; 16]); // password
         out.push(0); // read-only
+    });
+}
+
+/// Who we are; it has a number of its own.
+pub(crate) fn auth(out: &mut Vec<u8>, scheme: &[u8], credentials: &[u8]) {
+    request(out, AUTH_XID, OpCode::AUTH, |out| {
+        out.extend([0; 4]); // type
+        buffer(out, scheme);
+        buffer(out, credentials);
     });
 }
 
@@ -51,6 +63,19 @@ pub(crate) fn read_many<'a>(out: &mut Vec<u8>, xid: i32, op: OpCode, paths: impl
             multi_header(out, op.0, false);
             buffer(out, path);
             out.push(0);
+        }
+        multi_header(out, -1, true);
+    });
+}
+
+/// A transaction that sets some paths to the same value, whatever their version.
+pub(crate) fn set_many<'a>(out: &mut Vec<u8>, xid: i32, paths: impl IntoIterator<Item = &'a [u8]>, data: &[u8]) {
+    request(out, xid, OpCode::MULTI, |out| {
+        for path in paths {
+            multi_header(out, OpCode::SET_DATA.0, false);
+            buffer(out, path);
+            buffer(out, data);
+            out.extend((-1i32).to_be_bytes());
         }
         multi_header(out, -1, true);
     });

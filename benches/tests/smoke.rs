@@ -6,6 +6,7 @@ use std::{
     path::Path,
     process::{Command, Stdio},
 };
+use zk_testkit::server::TestEnsemble;
 
 /// Runs zk-bench in a folder; what it prints. It must end well.
 fn bench(folder: &Path, line: &str) -> String {
@@ -64,6 +65,15 @@ fn scale() {
 }
 
 #[test]
+fn throughput_of_reads_and_writes() {
+    let brief = format!("throughput {ONE_ROUND} --seconds 1 --around-ms 100");
+    let said = measured(&brief, 5);
+    assert!(said.contains("getData of one znode") && said.contains("| ours, read_many / floor |"), "{said}");
+    let said = measured(&format!("{brief} --writes"), 5);
+    assert!(said.contains("setData of one znode") && said.contains("| ours, transactions / floor |"), "{said}");
+}
+
+#[test]
 fn resync() {
     let said = measured(&format!("resync {ONE_ROUND} --nodes 300 --changes 1,50"), 6);
     assert!(said.contains("50 changed meanwhile") && said.contains("| ours / floor |"), "{said}");
@@ -79,6 +89,35 @@ fn soak() {
     bench(folder.path(), "report --results . --page R.md");
     let plot = std::fs::read_to_string(folder.path().join("run-series.svg")).unwrap();
     assert!(plot.contains("refuse") && plot.contains("held p99"), "{plot}");
+}
+
+#[test]
+fn an_ensemble_is_written_at_its_first_and_watched_at_its_last_host() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let ensemble = runtime.block_on(TestEnsemble::start(3)).unwrap();
+    let [first, .., last] = ensemble.members() else { panic!("three members") };
+    // Nobody answers at the fourth, which is said and does not matter.
+    let hosts = format!("{},127.0.0.1:1", ensemble.connect_string());
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("notify {ONE_ROUND} --seconds 1 --rate 50 --keys 5 --root /mine --connect {hosts}");
+    let said = bench(folder.path(), &line);
+    let where_to = format!("writes to {}, watchers at {}", first.addr(), last.addr());
+    assert!(said.contains(&where_to) && said.contains("| ours / floor |"), "{said}");
+    let line = format!("soak --minutes 0.05 --fault-every 2 --rate 50 --keys 5 --root /mine --connect {hosts}");
+    assert!(bench(folder.path(), &line).contains("Fold, snapshot and server are equal."));
+    assert!(first.sees("/").is_some() && first.sees("/mine").is_none(), "what was made is removed");
+}
+
+#[test]
+fn who_we_are_is_said_on_every_connection() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zk-bench"));
+    command.args("load --test-server --rounds 1 --rounds-max 1 --nodes 100".split(' '));
+    // The scheme is refused, so it was presented.
+    let output = command.env("ZK_BENCH_AUTH", "nobody:secret").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && !told.contains("secret"), "{told}");
+    let output = command.env("ZK_BENCH_AUTH", "digest:ann:secret").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

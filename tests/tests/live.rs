@@ -27,5 +27,7 @@ mod sasl;
 mod scene;
 #[path = "live/security.rs"]
 mod security;
+#[path = "live/sessions.rs"]
+mod sessions;
 #[path = "live/watches.rs"]
 mod watches;

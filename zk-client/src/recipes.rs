@@ -22,8 +22,8 @@
 //!
 //! A create whose reply is lost is not repeated blindly: the znode's name begins with `_c_`, an id of its own and `-`, as
 //! Curator's protected creates have it, and is looked for first. A future that is dropped, and a guard that is dropped,
-//! removes its znode in the background, whatever had become of it; without a tokio runtime to do that in, the znode goes
-//! with the session.
+//! removes its znode in the background, whatever had become of it, in the tokio runtime in which waiting began; when that is gone the znode
+//! goes with the session.
 //!
 //! # Waiting
 //!

@@ -187,10 +187,11 @@ public final class Peer {
             cache = CuratorCache.build(client, arg("--root"));
             CountDownLatch loaded = new CountDownLatch(1);
             cache.listenable().addListener(CuratorCacheListener.builder().forInitialized(loaded::countDown).build());
-            cache.listenable().addListener(CuratorCacheListener.builder()
-                    .forCreatesAndChanges((before, now) -> hold.value(now.getData())).build());
             cache.start();
             loaded.await();
+            // Only now: what the load finds was written for another watcher.
+            cache.listenable().addListener(CuratorCacheListener.builder()
+                    .forCreatesAndChanges((before, now) -> hold.value(now.getData())).build());
         }
 
         @Override

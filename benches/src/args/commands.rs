@@ -1,6 +1,6 @@
 //! The arguments of each command.
 
-use super::{Bench, RunArgs, Runtime, ServerArgs, path};
+use super::{Ask, Bench, RunArgs, Runtime, ServerArgs, path};
 use clap::{Args, ValueEnum, value_parser};
 use std::path::PathBuf;
 
@@ -47,6 +47,21 @@ pub(crate) struct FanoutArgs {
     /// Seconds that are measured, for each watcher in each round; a warm-up precedes them
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..=3600))]
     pub(crate) seconds: u32,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ThroughputArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Seconds with 256 operations on their way, for each client in each round
+    #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..=3600))]
+    pub(crate) seconds: u32,
+    /// Milliseconds of warm-up before, and of one operation at a time behind; other clients take 3000
+    #[arg(long, default_value_t = 3000, value_parser = value_parser!(u32).range(1..=60_000))]
+    pub(crate) around_ms: u32,
+    /// Writes; other clients do not take part in them
+    #[arg(long)]
+    pub(crate) writes: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -179,6 +194,12 @@ pub(crate) struct WatcherArgs {
     /// throughput: how long with 256 in flight; sessions: how long they rest
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..=3600))]
     pub(crate) secs: u32,
+    /// throughput: what is asked
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) ask: Ask,
+    /// throughput: milliseconds of warm-up, and of one operation at a time
+    #[arg(long, default_value_t = 3000, value_parser = value_parser!(u32).range(1..=60_000))]
+    pub(crate) around_ms: u32,
     /// The tokio runtime
     #[arg(long, value_enum, default_value_t)]
     pub(crate) runtime: Runtime,

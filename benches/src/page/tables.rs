@@ -57,10 +57,15 @@ impl<'a> Rounds<'a> {
 
     /// The median over rounds of a watcher against the mean of the two floors of its round.
     pub(super) fn ratio(&self, watcher: &str, figure: impl Fn(&Value) -> f64) -> f64 {
+        self.ratio_to(watcher, FLOOR, figure)
+    }
+
+    /// The median over rounds of a watcher against another of its round.
+    pub(super) fn ratio_to(&self, watcher: &str, other: &str, figure: impl Fn(&Value) -> f64) -> f64 {
         let ratios = self.of(watcher).map(|line| {
-            let same_round = |floor: &&Value| number(floor, "round") == number(line, "round");
-            let floors: Vec<f64> = self.of(FLOOR).filter(same_round).map(&figure).collect();
-            figure(line) / (floors.iter().sum::<f64>() / floors.len().max(1) as f64)
+            let same_round = |other: &&Value| number(other, "round").total_cmp(&number(line, "round")).is_eq();
+            let others: Vec<f64> = self.of(other).filter(same_round).map(&figure).collect();
+            figure(line) / (others.iter().sum::<f64>() / others.len().max(1) as f64)
         });
         median(ratios.filter(|ratio| ratio.is_finite()))
     }

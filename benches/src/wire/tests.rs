@@ -5,10 +5,10 @@ use bytes::Bytes;
 use zk_proto::{
     ErrorCode, EventType, Stat, Zxid,
     jute::{Decode, Encode, List, Reader, decode_from},
-    multi::{MultiReadRequest, MultiResponse, MultiResult, ReadOp},
+    multi::{MultiOp, MultiReadRequest, MultiRequest, MultiResponse, MultiResult, ReadOp},
     records::{
-        AddWatchRequest, ConnectRequest, GetDataRequest, GetDataResponse, ReplyHeader, RequestHeader, SetDataRequest,
-        WatcherEvent,
+        AddWatchRequest, AuthPacket, ConnectRequest, GetDataRequest, GetDataResponse, ReplyHeader, RequestHeader,
+        SetDataRequest, WatcherEvent,
     },
     watch::KeeperState,
 };
@@ -47,11 +47,24 @@ macro_rules! check_request {
 }
 
 #[test]
+fn an_identity_is_an_auth_packet() {
+    let payload = payload(&frame_of(|out| auth(out, b"digest", b"ann:secret")));
+    let mut reader = Reader::new(&payload);
+    assert_eq!(RequestHeader::decode(&mut reader), Ok(RequestHeader { xid: AUTH_XID, op: OpCode::AUTH }));
+    let packet = AuthPacket::decode(&mut reader).unwrap();
+    assert_eq!((packet.auth_type, &packet.scheme[..], reader.remaining()), (0, "digest", 0));
+    assert!(payload.ends_with(b"\0\0\0\x0aann:secret"));
+}
+
+#[test]
 fn requests_by_hand_are_requests() {
     let read = GetDataRequest { path: "/a".into(), watch: false };
     check_request!(frame_of(|out| get_data(out, 7, b"/a")), OpCode::GET_DATA, GetDataRequest, read.clone());
     let set = SetDataRequest { path: "/a".into(), data: Some(b"xy"), version: -1 };
-    check_request!(frame_of(|out| set_data(out, 7, b"/a", b"xy")), OpCode::SET_DATA, SetDataRequest, set);
+    check_request!(frame_of(|out| set_data(out, 7, b"/a", b"xy")), OpCode::SET_DATA, SetDataRequest, set.clone());
+    let set_both = frame_of(|out| set_many(out, 7, [&b"/a"[..], b"/a"], b"xy"));
+    let ops = vec![MultiOp::SetData(set.clone()), MultiOp::SetData(set)];
+    check_request!(set_both, OpCode::MULTI, MultiRequest, MultiRequest { ops: ops.into() });
     let watch = AddWatchRequest { path: "/a".into(), mode: WatchMode::PERSISTENT_RECURSIVE };
     check_request!(frame_of(|out| add_recursive_watch(out, 7, b"/a")), OpCode::ADD_WATCH, AddWatchRequest, watch);
     let many = frame_of(|out| read_many(out, 7, OpCode::GET_DATA, [&b"/a"[..], b"/a"]));

@@ -82,6 +82,7 @@ impl Client {
     ///
     /// That is what makes a lock safe that lives as long as a session: what its holder writes with such a handle is
     /// either written while it holds the lock or never. Watches and inline consumers are not fenced.
+    /// The handle keeps deadline and chroot of this one; a fence that this one has is replaced.
     ///
     /// # Examples
     /// ```

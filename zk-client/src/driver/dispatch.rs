@@ -4,7 +4,7 @@ use super::{
     Connection, Driver, Link,
     fanout::{Line, NoWatch, tell},
     ticket::{ConsumerId, Ticket},
-    watching::{code_of, is_followed},
+    watching::code_of,
 };
 use crate::{
     call::Outcomes,
@@ -194,13 +194,14 @@ impl Driver {
         match ticket {
             Ticket::Call(answer) => answer.send(Outcomes::Interrupted { by, outcome }),
             Ticket::Batch(reads) => {
-                let is_followed = is_followed(by) && !self.ended;
+                // Reads, too, end with their session: they may be fenced.
+                let is_followed = by == Interruption::ConnectionLost && !self.ended;
                 let lost = if is_followed { self.batching.lost(&mut self.session, now, reads) } else { Some(reads) };
                 for (_, caller) in lost.into_iter().flatten() {
                     caller.send(Outcomes::Interrupted { by, outcome });
                 }
             }
-            Ticket::Again(read) if is_followed(by) && !self.ended => {
+            Ticket::Again(read) if by == Interruption::ConnectionLost && !self.ended => {
                 let (request, caller) = *read;
                 self.session.submit(now, request, None, Ticket::Call(caller));
             }

@@ -88,7 +88,7 @@ impl Driver {
 }
 
 /// Whether another connection may follow.
-pub(super) const fn is_followed(by: Interruption) -> bool {
+const fn is_followed(by: Interruption) -> bool {
     matches!(by, Interruption::ConnectionLost | Interruption::SessionExpired)
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Entry {
     /// The transaction that made it.
     pub(super) czxid: Zxid,
     mark: String,
+    /// Where it is removed when it is dropped, on whatever thread.
+    runtime: Option<Handle>,
     is_removed: bool,
 }
 
@@ -40,6 +42,7 @@ impl Entry {
             name: String::new(),
             czxid: Zxid::NONE,
             mark: protection(),
+            runtime: Handle::try_current().ok(),
             is_removed: false,
         };
         (entry.name, entry.czxid) = create(session, dir, &entry.mark, kind, data, acl).await?;
@@ -65,7 +68,7 @@ impl Drop for Entry {
             return;
         }
         // Without a runtime there is no driver, and the znode goes with the session.
-        if let Ok(runtime) = Handle::try_current() {
+        if let Some(runtime) = self.runtime.take() {
             let (session, dir, mark) =
                 (self.session.clone(), std::mem::take(&mut self.dir), std::mem::take(&mut self.mark));
             drop(runtime.spawn(async move {

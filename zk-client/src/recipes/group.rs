@@ -42,6 +42,9 @@ impl Group {
 
     /// Joins, until the handle is closed or dropped, over sessions. Of two members with one id the second waits for the
     /// first one's end.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, as [`tokio::spawn`] does.
     #[must_use]
     pub fn join(&self, id: &str, data: &[u8]) -> PersistentNode {
         PersistentNode::start(&self.client, &join(&self.dir, id), data, &self.acl)

@@ -32,7 +32,7 @@ pub enum LockState {
 
 impl LockGuard {
     pub(super) fn new(entry: Entry) -> Self {
-        let client = entry.session.client.clone();
+        let client = entry.session.users.clone();
         Self { entry, client }
     }
 

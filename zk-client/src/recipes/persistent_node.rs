@@ -81,6 +81,9 @@ enum Fate {
 impl PersistentNode {
     /// Begins to keep an ephemeral znode of this path, whose parents are created as containers when they are missing. All
     /// get this ACL.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, as [`tokio::spawn`] does.
     #[must_use]
     pub fn start(client: &Client, path: &str, data: &[u8], acl: &[Acl]) -> Self {
         Self::spawn(client, path, data, acl, false)
@@ -88,6 +91,9 @@ impl PersistentNode {
 
     /// Begins to keep an ephemeral sequential znode: each has another number behind `path`, and before the last part of
     /// `path` the mark of Curator's protected creates, by which it is found after a lost reply.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, as [`tokio::spawn`] does.
     #[must_use]
     pub fn start_sequential(client: &Client, path: &str, data: &[u8], acl: &[Acl]) -> Self {
         Self::spawn(client, path, data, acl, true)

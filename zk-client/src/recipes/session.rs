@@ -9,7 +9,10 @@ use tokio::sync::watch;
 /// A session that stood when this was made. Its client is fenced: nothing it sends is carried out in another session.
 #[derive(Clone, Debug)]
 pub(super) struct InSession {
+    /// Without a deadline for each call: what is begun here is ended, and ends with the session at the latest.
     pub(super) client: Client,
+    /// With the user's deadline.
+    pub(super) users: Client,
     pub(super) id: SessionId,
     state: watch::Receiver<SessionState>,
 }
@@ -28,7 +31,10 @@ impl InSession {
         let by = match found {
             Ok(SessionState::Ended(end)) => end.interruption(),
             Ok(found) => match found.session() {
-                Some(id) => return Ok(Self { client: client.fenced(id), id, state }),
+                Some(id) => {
+                    let users = client.fenced(id);
+                    return Ok(Self { client: users.with_timeout(None), users, id, state });
+                }
                 None => Interruption::Closed,
             },
             Err(_) => Interruption::Closed,

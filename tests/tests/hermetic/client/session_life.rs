@@ -222,6 +222,29 @@ async fn a_fenced_write_that_waits_does_not_slip_into_the_next_session() {
     assert_eq!(within(plain).await.unwrap().version, 1, "the only one that was written");
 }
 
+/// Reads that travel together, and are sent again one by one, end with their session like all others.
+// goal: N16
+#[tokio::test(start_paused = true)]
+async fn fenced_reads_that_travelled_together_do_not_slip_into_the_next_session() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    create(&client, "/a", b"").await;
+    let before = session(&client);
+    let fenced = client.fenced(before);
+    server.hold_replies(true);
+    let reads: Vec<_> = (0..3).map(|_| fenced.get_data("/a")).collect();
+    settle().await;
+    server.drop_connections();
+    server.expire_session(before);
+    until_suspended(&client).await;
+    server.hold_replies(false);
+    for read in reads {
+        let read = within(read).await;
+        assert!(matches!(read, Err(Error::Interrupted { .. })), "{read:?}");
+    }
+    renewed(&client, before).await;
+}
+
 /// A server that gives another session in silence: the fence holds there too.
 // goal: N16
 #[tokio::test(start_paused = true)]
@@ -272,6 +295,29 @@ async fn a_rebuilt_ensemble_is_used_once_somebody_says_that_it_is_one() {
         items.push(within(watch.next()).await.unwrap());
     }
     assert!(items.contains(&WatchItem::Resumed { new_session: true }), "{items:?}");
+}
+
+/// A mirror follows into the rebuilt ensemble, where every zxid is lower than those it knows.
+#[tokio::test(start_paused = true)]
+async fn a_mirror_follows_into_a_rebuilt_ensemble() {
+    let server = Stage::start().await;
+    server.advance_zxid(Zxid(0x1000));
+    server.create("/app", b"old").unwrap();
+    server.create("/app/old", b"old").unwrap();
+    let client = server.connect().await;
+    let (mirror, _) = server.mirror(&client, "/app").await;
+    server.inject(Fault::Rebuild).await;
+    server.create("/app", b"new").unwrap();
+    server.create("/app/new", b"new").unwrap();
+    server.drop_connections();
+    until_suspended(&client).await;
+    assert!(within(client.accept_rebuilt_ensemble()).await.unwrap());
+    until_connected(&client).await;
+    pass(SESSION).await;
+    let snapshot = mirror.snapshot();
+    let paths: Vec<_> = snapshot.iter().map(|(path, node)| format!("{path} {:?}", node.data)).collect();
+    assert_eq!(paths.len(), 2, "{paths:?}");
+    assert!(paths.iter().all(|path| path.contains("new")), "{paths:?}");
 }
 
 /// The session goes with it at once: the new ensemble cannot know it.

@@ -60,7 +60,7 @@ async fn hold(client: Client, how: How, number: usize) {
 }
 
 /// One thing that goes wrong.
-async fn fault(server: &Stage, chance: &mut fastrand::Rng) {
+pub(super) async fn fault(server: &Stage, chance: &mut fastrand::Rng) {
     match chance.u8(0..6) {
         0 => server.drop_connections(),
         1 => server.inject(Fault::CutReplies(chance.usize(41..900))).await,

@@ -244,3 +244,13 @@ async fn every_znode_has_the_acl_that_was_given() {
     let refused = within(Lock::new(&other, "/locks/a", OPEN_ACL_UNSAFE).acquire()).await.unwrap_err();
     assert_eq!(refused.code(), Some(ErrorCode::NO_AUTH));
 }
+
+/// A guard may be dropped where there is no runtime: its znode goes all the same.
+#[tokio::test(start_paused = true)]
+async fn a_guard_dropped_on_another_thread_releases() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    let guard = within(Lock::new(&client, "/lock", OPEN_ACL_UNSAFE).acquire()).await.unwrap();
+    std::thread::spawn(move || drop(guard)).join().unwrap();
+    children(&server, "/lock", 0).await;
+}

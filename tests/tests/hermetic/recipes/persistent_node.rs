@@ -1,10 +1,12 @@
 //! Ephemerals that come back: the invariants L1 to L3 of reliability.md section 2d.
 
+use std::time::Duration;
+
 use super::{child_changes, children, expire, session};
 use crate::stage::{SESSION, Stage, create, pass, settle, until_connected, until_suspended, within};
 use zk_client::{
     Client, CreateMode, ErrorCode, OPEN_ACL_UNSAFE, OpCode, SessionId,
-    recipes::{NodeStatus, PersistentNode},
+    recipes::{Lock, NodeStatus, PersistentNode},
 };
 
 /// Waits until a znode is there and owned by a session.
@@ -212,4 +214,85 @@ async fn what_cannot_be_is_told() {
     within(client.close()).await;
     let mut status = node.status();
     within(status.wait_for(|status| matches!(status, NodeStatus::Failed(_)))).await.unwrap();
+}
+
+/// A deadline for each call is for the user's calls: what a recipe has begun it ends, however long a server is silent.
+#[tokio::test(start_paused = true)]
+async fn a_silent_server_is_waited_for_whatever_the_deadline_of_calls() {
+    let server = Stage::start().await;
+    let hasty = server.connector().call_timeout(Duration::from_millis(100));
+    let client = within(hasty.connect()).await.unwrap();
+    let guard = within(Lock::new(&client, "/lock", OPEN_ACL_UNSAFE).acquire()).await.unwrap();
+    server.black_hole(true);
+    let node = start(&client, "/n", b"");
+    let read = within(guard.client().get_data("/lock")).await.unwrap_err();
+    assert!(matches!(read, zk_client::Error::TimedOut { .. }), "{read:?}");
+    let released = tokio::spawn(guard.release());
+    pass(SESSION / 2).await;
+    server.black_hole(false);
+    assert_eq!(within(node.present()).await.unwrap(), "/n");
+    within(released).await.unwrap().unwrap();
+    assert_eq!(server.children("/lock").unwrap().len(), 0);
+}
+
+/// What a znode was seen to be: by whom it was made, and when.
+type Made = std::collections::BTreeMap<SessionId, std::collections::BTreeSet<zk_client::Zxid>>;
+
+/// L1 to L3 under seeded faults: cuts, lost replies, expiries, black holes. Each session makes the znode once at most, the
+/// directory's `cversion` says that no other was made or deleted, and in the end the living session has it.
+#[tokio::test(start_paused = true)]
+async fn under_any_fault_each_session_makes_it_once() {
+    let mut sessions = 0;
+    for seed in 0..60 {
+        fastrand::seed(seed);
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let server = Stage::start().await;
+        server.create("/dir", b"").unwrap();
+        server.delay_replies(Duration::from_millis(1));
+        let client = server.connect().await;
+        let node = start(&client, "/dir/n", b"0");
+        let made = std::sync::Arc::new(std::sync::Mutex::new(Made::new()));
+        let watching = tokio::spawn({
+            let (server, made) = (server.clone(), made.clone());
+            async move {
+                let note = server.wait_until(|model| {
+                    if let Some((_, stat)) = model.get("/dir/n") {
+                        made.lock().unwrap().entry(stat.ephemeral_owner).or_default().insert(stat.czxid);
+                    }
+                    false
+                });
+                note.await;
+            }
+        });
+        for round in 1..12 {
+            super::exclusion::fault(&server, &mut chance).await;
+            node.set_data(round.to_string().as_bytes());
+            pass(Duration::from_millis(chance.u64(0..2_000))).await;
+        }
+        server.heal().await.unwrap();
+        until_connected(&client).await;
+        let living = within(node_of_living(&server, &client)).await;
+        settle().await;
+        watching.abort();
+        let made = made.lock().unwrap();
+        assert!(made.values().all(|czxids| czxids.len() == 1), "seed {seed}: made twice in a session: {made:?}");
+        let changes = i32::try_from(made.len()).unwrap() * 2 - 1;
+        assert_eq!(child_changes(&server, "/dir"), changes, "seed {seed}: {made:?}");
+        assert!(made.contains_key(&living), "seed {seed}");
+        assert_eq!(server.get("/dir/n").unwrap().0, "11", "seed {seed}");
+        sessions += made.len();
+    }
+    assert!(sessions > 100, "{sessions} sessions in 60 seeds");
+}
+
+/// Waits until the session that lives has the znode, with what it is to hold.
+async fn node_of_living(server: &Stage, client: &Client) -> SessionId {
+    loop {
+        until_connected(client).await;
+        let owner = server.get("/dir/n").map(|(data, stat)| (data, stat.ephemeral_owner));
+        match owner {
+            Some((data, owner)) if Some(owner) == client.session_id() && data == "11" => return owner,
+            _ => pass(Duration::from_millis(10)).await,
+        }
+    }
 }

@@ -68,7 +68,7 @@ fn words_are_whole_identifiers() {
 }
 
 /// What the code of a package must not name, and why.
-const FORBIDDEN: [(&str, &[&str], &str); 4] = [
+const FORBIDDEN: [(&str, &[&str], &str); 5] = [
     (
         "zk-proto/src/",
         &["std::", "tokio", "Instant", "SystemTime", "rand", "fastrand", "tracing"],
@@ -76,6 +76,11 @@ const FORBIDDEN: [(&str, &[&str], &str); 4] = [
     ),
     ("zk-config/src/", &["zk_proto"], "zk-config never knows the wire: use what zk-client re-exports"),
     ("zk-client/src/", &["zk_config", "zk_testkit"], "zk-client knows nothing of configuration or of test servers"),
+    (
+        "zk-client/src/recipes",
+        &["zk_proto", "driver", "fanout", "shared", "crate::call", "crate::client", "crate::watch"],
+        "recipes are built on the public API: users can build their own",
+    ),
     ("zk-testkit/src/", &["zk_client", "zk_config"], "a client's bug must not hide in its own test server"),
 ];
 

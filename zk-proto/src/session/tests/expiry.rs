@@ -135,3 +135,30 @@ fn a_wanted_timeout_is_asked_for_again_by_a_new_session() {
     s.dial();
     assert_eq!(s.sent_bytes()[16..20], hex("00001770"));
 }
+
+/// An ensemble that lost its data takes nobody who has seen more than it has, until what was seen is forgotten by name.
+// goal: N5
+#[test]
+fn a_rebuilt_ensemble_is_met_without_what_was_seen_of_the_old_one() {
+    for greets in [false, true] {
+        let mut s = lost_session(config());
+        s.call("waits");
+        if greets {
+            s.dial();
+            assert_eq!(s.sent(), ["connect 0x7 seen 0x50"]);
+        }
+        assert!(s.session.accept_rebuilt());
+        let events = s.events();
+        assert_eq!(events[usize::from(greets)..], ["expired 0x7", "waits: SessionExpired NotSent"], "{events:?}");
+        s.dial();
+        s.accept(0x8);
+        let rearm = r#"3 setWatches2 since 0x0 data["/d"] exist[] child[] persistent[] recursive["/r"]"#;
+        assert_eq!(s.sent(), ["connect 0x0 seen 0x0", rearm]);
+        assert!(!s.session.accept_rebuilt(), "who serves us has all that we have seen");
+        assert_eq!(s.events(), ["up 0x8 new 6s"]);
+    }
+    let mut s = lost_session(SessionConfig { renew: false, ..config() });
+    assert!(s.session.accept_rebuilt());
+    assert_eq!(s.events(), ["expired 0x7", "ended Expired"]);
+    assert!(!s.session.accept_rebuilt(), "nothing comes after the end");
+}

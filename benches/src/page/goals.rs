@@ -1,0 +1,198 @@
+//! What was to be reached, and what was: ratios of ours, by the runs on the page that measure it.
+//!
+//! A run with other clients in its rounds is preferred. Must not know where a run's lines come from.
+
+use super::{
+    runs::{Run, number},
+    tables::{FLOOR, Rounds},
+};
+use crate::{args::Peer, peers, report::figure_text};
+use serde_json::Value;
+
+const OURS: &str = "ours";
+
+/// A bound on a ratio: ours by theirs.
+#[derive(Clone, Copy)]
+enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+    Below(f64),
+}
+
+impl Bound {
+    fn holds(self, ratio: f64) -> bool {
+        match self {
+            Self::AtMost(most) => ratio <= most,
+            Self::AtLeast(least) => ratio >= least,
+            Self::Below(bound) => ratio < bound,
+        }
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::AtMost(most) => format!("<= {}", figure_text(most)),
+            Self::AtLeast(least) => format!(">= {}", figure_text(least)),
+            Self::Below(bound) => format!("< {}", figure_text(bound)),
+        }
+    }
+
+    /// Of several ratios the one that is hardest on us.
+    fn worst(self, ratios: impl Iterator<Item = f64>) -> f64 {
+        let worse = |a: f64, b: f64| if matches!(self, Self::AtLeast(_)) { a.min(b) } else { a.max(b) };
+        ratios.filter(|ratio| ratio.is_finite()).reduce(worse).unwrap_or(f64::NAN)
+    }
+}
+
+/// A figure, where it is measured, and what it is to be against whom.
+struct Goal {
+    what: &'static str,
+    bench: &'static str,
+    /// Values that the lines must have.
+    at: &'static [(&'static str, f64)],
+    figure: fn(&Value) -> f64,
+    bounds: &'static [(&'static [&'static str], Bound)],
+}
+
+const FLOORS: &[&str] = &[FLOOR];
+const CLIENT: &str = peers::name(Peer::ZookeeperClient);
+const CLIENTS: &[&str] = &[CLIENT, peers::name(Peer::ZookeeperClientMt)];
+const CURATOR: &[&str] = &[peers::name(Peer::Curator)];
+const ALL: &[&str] =
+    &[CLIENT, peers::name(Peer::ZookeeperClientMt), peers::name(Peer::Java), peers::name(Peer::Curator)];
+
+const GOALS: [Goal; 9] = [
+    Goal {
+        what: "notify at 200/s, woken beyond ack, p50",
+        bench: "notify",
+        at: &[("rate", 200.0), ("burst", 1.0)],
+        figure: |line| number(line, "beyond_ack"),
+        bounds: &[(FLOORS, Bound::AtMost(1.15)), (CLIENTS, Bound::AtMost(0.85)), (CURATOR, Bound::AtMost(0.6))],
+    },
+    Goal {
+        what: "notify at 1000/s, woken beyond ack, p50",
+        bench: "notify",
+        at: &[("rate", 1000.0), ("burst", 1.0)],
+        figure: |line| number(line, "beyond_ack"),
+        bounds: &[(FLOORS, Bound::AtMost(1.15)), (CLIENTS, Bound::AtMost(0.85)), (CURATOR, Bound::AtMost(0.6))],
+    },
+    Goal {
+        what: "notify in bursts of 50 at 1000/s, woken beyond ack, p50",
+        bench: "notify",
+        at: &[("rate", 1000.0), ("burst", 50.0)],
+        figure: |line| number(line, "beyond_ack"),
+        bounds: &[(FLOORS, Bound::AtMost(1.2)), (CLIENTS, Bound::AtMost(0.5))],
+    },
+    Goal {
+        what: "notify at 1000/s, woken, p99",
+        bench: "notify",
+        at: &[("rate", 1000.0), ("burst", 1.0)],
+        figure: |line| number(line, "p99"),
+        bounds: &[(FLOORS, Bound::AtMost(1.3)), (ALL, Bound::Below(1.0))],
+    },
+    Goal {
+        what: "notify at 1000/s, CPU per update",
+        bench: "notify",
+        at: &[("rate", 1000.0), ("burst", 1.0)],
+        figure: |line| number(line, "cpu_us_per_update"),
+        bounds: &[(FLOORS, Bound::AtMost(1.5)), (&[CLIENT], Bound::AtMost(0.6))],
+    },
+    Goal {
+        what: "load of 100,101 znodes, seconds",
+        bench: "load",
+        at: &[("nodes", 100_101.0)],
+        figure: |line| number(line, "seconds"),
+        bounds: &[(FLOORS, Bound::AtMost(1.3)), (CURATOR, Bound::AtMost(0.05)), (CLIENTS, Bound::AtMost(0.125))],
+    },
+    Goal {
+        what: "256 getData on their way, ops/s",
+        bench: "throughput",
+        at: &[],
+        figure: |line| if line.get("writes") == Some(&Value::Bool(true)) { f64::NAN } else { number(line, "ops_s") },
+        bounds: &[(FLOORS, Bound::AtLeast(0.6)), (ALL, Bound::AtLeast(10.0))],
+    },
+    Goal {
+        what: "one getData at a time, p50",
+        bench: "throughput",
+        at: &[],
+        figure: |line| if line.get("writes") == Some(&Value::Bool(true)) { f64::NAN } else { number(line, "seq_p50") },
+        bounds: &[(FLOORS, Bound::AtMost(1.1)), (ALL, Bound::Below(1.0))],
+    },
+    Goal {
+        what: "100 sessions, the last one served, p50",
+        bench: "fanout",
+        at: &[("sessions", 100.0)],
+        figure: |line| number(line, "p50"),
+        bounds: &[(FLOORS, Bound::AtMost(1.1)), (CLIENTS, Bound::Below(1.0))],
+    },
+];
+
+/// The table; a goal that nothing on the page measures is said to be that.
+pub(super) fn table(runs: &[Run]) -> String {
+    let mut lines = vec![
+        "### What was to be reached\n\nRatios of ours; medians over rounds, each of the same round.\n".to_owned(),
+        "| what | from | against | wanted | is | |\n|---|---|---|---:|---:|---|".to_owned(),
+    ];
+    for goal in &GOALS {
+        for (others, bound) in goal.bounds {
+            lines.push(row(runs, goal, others, *bound));
+        }
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn row(runs: &[Run], goal: &Goal, others: &[&str], bound: Bound) -> String {
+    let whom = if others.len() == ALL.len() { "each peer".to_owned() } else { others.join(", ") };
+    let start = |from: &str| format!("| {} | {from} | {whom} | {} |", goal.what, bound.text());
+    let found = runs.iter().filter(|run| run.bench() == goal.bench).filter_map(|run| {
+        let is_meant = |line: &&Value| goal.at.iter().all(|(key, value)| number(line, key).total_cmp(value).is_eq());
+        let lines: Vec<&Value> = run.lines.iter().filter(is_meant).collect();
+        let rounds = Rounds::new(&lines);
+        let ratio = bound.worst(others.iter().map(|other| rounds.ratio_to(OURS, other, goal.figure)));
+        ratio.is_finite().then(|| (rounds.watchers().len(), run, rounds.none_kept, ratio))
+    });
+    match found.max_by_key(|(watchers, ..)| *watchers) {
+        None => format!("{} - | not measured |", start("-")),
+        Some((_, run, none_kept, ratio)) => {
+            let verdict = match (none_kept, bound.holds(ratio)) {
+                (true, _) => "no round was kept",
+                (false, true) => "reached",
+                (false, false) => "**not reached**",
+            };
+            format!("{} {} | {verdict} |", start(&run.name), figure_text(ratio))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(name: &str, figures: &[(&str, f64)]) -> Run {
+        let line = |(place, x): &(&str, f64)| serde_json::json!({ "bench": "notify", "round": 1, "place": place, "kept": true, "rate": 200, "burst": 1, "beyond_ack": x });
+        Run {
+            name: name.to_owned(),
+            header: crate::machine::Header::default(),
+            lines: figures.iter().map(line).collect(),
+        }
+    }
+
+    #[test]
+    fn the_better_of_two_peers_counts_and_the_run_that_has_them() {
+        let alone = run("alone", &[("floor-before", 1.0), (OURS, 1.0), ("floor-after", 1.0)]);
+        let [client, multi] = [CLIENTS[0], CLIENTS[1]];
+        let figures = [("floor-before", 10.0), (OURS, 11.0), (client, 20.0), (multi, 11.5), ("floor-after", 10.0)];
+        let text = table(&[alone, run("together", &figures)]);
+        let what = "| notify at 200/s, woken beyond ack, p50 | together |";
+        assert!(text.contains(&format!("{what} floor | <= 1.15 | 1.10 | reached |")), "{text}");
+        assert!(text.contains(&format!("{what} {client}, {multi} | <= 0.850 | 0.957 | **not reached** |")), "{text}");
+        assert!(text.contains("| - | CuratorCache | <= 0.600 | - | not measured |"), "{text}");
+    }
+
+    #[test]
+    fn bounds_take_what_is_hardest() {
+        assert_eq!(Bound::AtLeast(1.0).worst([3.0, f64::NAN, 2.0].into_iter()), 2.0);
+        assert_eq!(Bound::AtMost(1.0).worst([3.0, 2.0].into_iter()), 3.0);
+        assert!(Bound::Below(1.0).worst([].into_iter()).is_nan() && !Bound::Below(1.0).holds(1.0));
+    }
+}
