@@ -2,7 +2,7 @@
 //!
 //! The reply is decoded here, in the caller's task, not in the driver's.
 
-use crate::error::{Error, UsageError};
+use crate::error::{Error, Unreachable, UsageError};
 use std::{
     fmt,
     future::Future,
@@ -28,6 +28,8 @@ pub(crate) enum Outcomes {
     TimedOut { after: Duration, outcome: Outcome },
     /// It was not sent, for a reason that only the driver could know.
     Usage(UsageError),
+    /// No server takes us, for a reason that does not pass by itself; it was not sent.
+    Unreachable(Unreachable),
     /// The answer will never come.
     Interrupted { by: Interruption, outcome: Outcome },
     /// It was meant for another session than the driver has; nothing was sent.
@@ -112,6 +114,7 @@ impl<R> Future for Call<R> {
             Ok(Outcomes::Reply { zxid, result }) => {
                 (self.finish)(&Reply { op: self.op, zxid, path: self.path.as_deref(), chroot: &self.chroot, result })
             }
+            Ok(Outcomes::Unreachable(unreachable)) => Err(Error::Unreachable(unreachable)),
             Ok(Outcomes::TimedOut { after, outcome }) => Err(Error::TimedOut { op: self.op, after, outcome }),
             Ok(Outcomes::Interrupted { by, outcome }) => Err(Error::Interrupted { op: self.op, by, outcome }),
             Ok(Outcomes::Usage(error)) => Err(error.into()),

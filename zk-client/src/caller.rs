@@ -53,7 +53,14 @@ impl Caller {
         }
     }
 
-    /// Whether the caller was told that the time is over.
+    /// Tells an outcome before there is one.
+    pub(crate) fn give_up(&mut self, outcome: Outcomes) {
+        if let Some(answer) = self.answer.take() {
+            drop(answer.send(outcome));
+        }
+    }
+
+    /// Whether the caller was told before there was an outcome.
     pub(crate) const fn is_gone(&self) -> bool {
         self.answer.is_none()
     }

@@ -29,6 +29,7 @@ mod config;
 mod delete_all;
 mod parents;
 mod read;
+mod servers;
 mod session;
 mod update;
 mod watching;
@@ -53,6 +54,8 @@ pub struct Client {
 
 pub(crate) struct Shared {
     pub(crate) commands: mpsc::Sender<Command>,
+    /// The chroot of the connect string.
+    pub(crate) root: Chroot,
     pub(crate) queue_len_max: usize,
     pub(crate) request_len_max: usize,
     pub(crate) state: watch::Receiver<SessionState>,

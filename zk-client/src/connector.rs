@@ -256,11 +256,12 @@ impl Connector {
         let (hosts, chroot) = self.servers.into_parts();
         let (commands_in, commands) = mpsc::channel(QUEUE_LEN_MAX);
         let (state_in, state, events) = Announcer::new(SessionState::Connecting { expired: None });
-        let nothing = Progress { rounds: 0, unreachable: Unreachable { attempts: Vec::new() } };
+        let nothing = Progress { rounds: 0, unreachable: Unreachable { attempts: Vec::new(), behind: None } };
         let (progress_in, progress) = watch::channel(nothing);
         let (credentials_in, credentials) = watch::channel(None);
         let shared = Shared {
             commands: commands_in,
+            root: chroot.clone(),
             queue_len_max: QUEUE_LEN_MAX,
             request_len_max: self.settings.request_len_max,
             state,

@@ -34,6 +34,7 @@ mod hosts;
 mod identity;
 mod intake;
 mod link;
+mod servers;
 pub(crate) mod ticket;
 mod watching;
 
@@ -133,6 +134,8 @@ pub(crate) struct Driver {
     sweep: Arc<Sweep>,
     closing: Arc<Closing>,
     close_by: Option<Instant>,
+    /// The server is to be left for another one, by then at the latest.
+    moving_by: Option<Instant>,
     state: Announcer,
     progress: watch::Sender<Progress>,
     credentials: watch::Sender<Option<Credentials>>,
@@ -176,6 +179,7 @@ impl Driver {
             sweep: ends.sweep,
             closing: ends.closing,
             close_by: None,
+            moving_by: None,
             state: ends.state,
             progress: ends.progress,
             credentials: ends.credentials,
@@ -214,6 +218,9 @@ impl Driver {
             self.turn_at = Instant::now();
             self.take(turn);
             self.settle();
+            if self.move_on() {
+                self.settle();
+            }
             self.state.saw(self.session.last_zxid());
             link::write_now(&mut self.link, &mut self.outbox).await;
         }
@@ -227,7 +234,7 @@ impl Driver {
     fn deadline(&self) -> Option<Instant> {
         let machine = self.session.poll_timeout().map(|at| self.epoch + at);
         let consumers = self.consumers.iter().flatten().filter_map(|consumer| consumer.inline.poll_timeout());
-        consumers.chain(machine).chain(self.deadlines.next()).chain(self.close_by).min()
+        consumers.chain(machine).chain(self.deadlines.next()).chain(self.close_by).chain(self.moving_by).min()
     }
 
     fn take(&mut self, turn: Turn) {
@@ -284,6 +291,9 @@ impl Driver {
         tracing::debug!(server, why, "attempt to connect failed");
         self.hosts.failed(server, why);
         self.tell_progress();
+        if self.hosts.is_stuck() && self.session.credentials().id == SessionId::NONE {
+            self.give_up_waiting();
+        }
     }
 
     fn tell_progress(&self) {

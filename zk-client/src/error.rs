@@ -3,7 +3,7 @@
 use crate::connect_string::ConnectStringError;
 use std::{fmt, net::SocketAddr, time::Duration};
 use zk_proto::{
-    DecodeError, ErrorCode, OpCode, SessionId,
+    DecodeError, ErrorCode, OpCode, SessionId, Zxid,
     create::TtlOutOfRange,
     frame::TooLarge,
     path::PathError,
@@ -133,6 +133,13 @@ pub enum UsageError {
         /// How many znodes are followed.
         limit: usize,
     },
+    /// Another list of servers was given with another chroot; handles have their roots for good. Leave the chroot out.
+    ChrootChanged {
+        /// The chroot of the connect string that the client was made with.
+        is: String,
+        /// The other one.
+        wanted: String,
+    },
     /// Too many operations wait already.
     QueueFull {
         /// How many may wait.
@@ -142,9 +149,14 @@ pub enum UsageError {
 
 /// Which servers were tried, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unreachable {
     /// The last attempt on each server.
     pub attempts: Vec<Attempt>,
+    /// Every attempt since the last connection ended without an answer, and this zxid was told to the servers: so they have no
+    /// quorum, or all of them are behind what this client has seen. An ensemble that was built anew stays behind for ever:
+    /// see [`Client::accept_rebuilt_ensemble`](crate::Client::accept_rebuilt_ensemble).
+    pub behind: Option<Zxid>,
 }
 
 /// One failed attempt to reach a server.
@@ -252,6 +264,9 @@ impl fmt::Display for UsageError {
             ),
             #[cfg(feature = "tls")]
             Self::Tls(error) => error.fmt(f),
+            Self::ChrootChanged { is, wanted } => {
+                write!(f, "the chroot of a running client stays {is:?} and cannot become {wanted:?}; leave it out")
+            }
             Self::QueueFull { limit } => write!(f, "{limit} operations wait already; wait for some of them"),
         }
     }
@@ -264,6 +279,12 @@ impl fmt::Display for Unreachable {
         f.write_str("no server could be reached")?;
         for (i, Attempt { server, why }) in self.attempts.iter().enumerate() {
             write!(f, "{} {server}: {why}", if i == 0 { ":" } else { ";" })?;
+        }
+        if self.behind.is_some() {
+            f.write_str(
+                "; if that lasts and the ensemble was built anew without its data, give up what was seen: \
+                 Client::accept_rebuilt_ensemble, or connect without last_zxid",
+            )?;
         }
         Ok(())
     }

@@ -44,6 +44,8 @@ mod refusals;
 mod sasl;
 #[path = "client/secrets.rs"]
 mod secrets;
+#[path = "client/servers.rs"]
+mod servers;
 #[path = "client/session_life.rs"]
 mod session_life;
 #[path = "client/sessions.rs"]

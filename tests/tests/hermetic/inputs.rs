@@ -89,7 +89,7 @@ async fn answers_that_are_not_zookeepers_are_named() {
 #[tokio::test(start_paused = true)]
 async fn every_kind_of_failure_is_named_by_its_server() {
     let servers = Connector::new("refuses,h:80").unwrap().dial(Speaks(b"HTTP/1.1 "));
-    let Unreachable { mut attempts } = unreachable(servers).await;
+    let Unreachable { mut attempts, .. } = unreachable(servers).await;
     attempts.sort_by(|a, b| a.server.cmp(&b.server));
     let lines: Vec<_> = attempts.iter().map(|a| format!("{} | {}", a.server, a.why)).collect();
     assert_eq!(

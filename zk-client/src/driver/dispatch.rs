@@ -138,11 +138,17 @@ impl Driver {
         let transport_error = self.transport_error.take();
         let server = self.peer.take().map_or_else(String::new, |(name, _)| name);
         if !was_up {
+            if let Loss::NoAnswer { last_zxid } = why
+                && transport_error.is_none()
+            {
+                self.hosts.unanswered(last_zxid);
+            }
             // A transport knows better: TLS, for one, says only in the first read that our certificate was refused.
             return self.attempt_failed(server, transport_error.unwrap_or_else(|| why.to_string()));
         }
         tracing::warn!(server, %why, zxid = %self.session.last_zxid(), "connection lost; watches will be set again");
         self.hosts.lost();
+        self.moving_by = None;
         if let Some(Connection { session, timeout, .. }) = self.connection.take() {
             let expires = Instant::now() + timeout.saturating_mul(4) / 3;
             self.state.send_replace(SessionState::Suspended { session, expires });

@@ -1,21 +1,28 @@
 //! Which server is tried next, and when.
 //!
 //! Hosts are shuffled once and tried in turn, names are resolved at each attempt and every address is
-//! tried; between attempts lies a back-off with full jitter, except before the very first. Knows nothing of
-//! ZooKeeper.
+//! tried; between attempts lies a back-off with full jitter, except before the very first. Knows nothing of sessions, and of
+//! ZooKeeper only what a failed attempt said.
 
 use crate::{
     connect_string::HostPort,
     dial::{Dial, Transport},
     error::{Attempt, Unreachable},
 };
+mod rebalancing;
+
+use rebalancing::Move;
 use std::{collections::VecDeque, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use zk_proto::Zxid;
 
 /// The longest pause before the first attempt after a lost connection; doubles with each failed one.
 pub(crate) const BACKOFF_BASE: Duration = Duration::from_millis(250);
 
 /// No pause is longer.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(10);
+
+/// Rounds in which every server closed without an answer before operations that wait without a session are told.
+const ROUNDS_BEHIND_MAX: u32 = 5;
 
 /// The least patience for one attempt to connect, however many hosts share the session timeout.
 const PATIENCE_MIN: Duration = Duration::from_millis(500);
@@ -32,9 +39,13 @@ pub(crate) struct Hosts {
     /// Hosts of which every address failed since the last connection, each time counted.
     turns: usize,
     fresh: bool,
+    /// The connection is given up for a better place, which is the front of the list.
+    is_moving: bool,
     /// How often every host has failed since the last connection.
     pub(crate) rounds: u32,
     attempts: Vec<Attempt>,
+    /// How many of the failures since the last connection were servers that may be behind us, and behind what.
+    behind: (u32, Zxid),
 }
 
 /// What an attempt brought.
@@ -58,8 +69,10 @@ impl Hosts {
             failures: 0,
             turns: 0,
             fresh: true,
+            is_moving: false,
             rounds: 0,
             attempts: Vec::new(),
+            behind: (0, Zxid(0)),
         }
     }
 
@@ -120,12 +133,43 @@ impl Hosts {
         self.turns = 0;
         self.rounds = 0;
         self.attempts.clear();
+        self.behind.0 = 0;
         self.addrs.clear();
+    }
+
+    /// Another list. Whether the connection is to be given up, if there is one; those that are to be tried then come first.
+    pub(crate) fn update(&mut self, mut servers: Vec<HostPort>, is_connected: bool) -> bool {
+        fastrand::shuffle(&mut servers);
+        let before = std::mem::take(&mut self.order);
+        let (mut kept, mut added): (Vec<_>, Vec<_>) = servers.into_iter().partition(|server| before.contains(server));
+        let current = before.get(self.at).filter(|_| is_connected);
+        let is_kept = current.is_some_and(|current| kept.contains(current));
+        let decision = rebalancing::decide(before.len(), kept.len(), added.len(), is_kept, fastrand::f64());
+        if decision == Move::Added {
+            added.append(&mut kept);
+            self.order = added;
+        } else {
+            kept.append(&mut added);
+            self.order = kept;
+        }
+        if !is_connected {
+            fastrand::shuffle(&mut self.order);
+        }
+        let stays = current.filter(|_| decision == Move::Stay);
+        self.at = stays.and_then(|current| self.order.iter().position(|server| server == current)).unwrap_or(0);
+        self.addrs.clear();
+        self.is_moving = is_connected && stays.is_none();
+        self.fresh = !is_connected;
+        self.is_moving
     }
 
     /// The connection to it is lost: begin with another one.
     pub(crate) fn lost(&mut self) {
-        self.next_host();
+        if std::mem::take(&mut self.is_moving) {
+            self.fresh = true;
+        } else {
+            self.next_host();
+        }
         self.rounds = 0;
     }
 
@@ -136,8 +180,25 @@ impl Hosts {
         }
     }
 
+    /// The attempt that is about to fail was closed without an answer, after the server was told this zxid.
+    pub(crate) fn unanswered(&mut self, last_zxid: Zxid) {
+        if last_zxid > Zxid(0) {
+            self.behind = (self.behind.0.saturating_add(1), last_zxid);
+        }
+    }
+
+    /// What every server may be behind, if all attempts since the last connection say so.
+    fn behind(&self) -> Option<Zxid> {
+        (self.failures > 0 && self.behind.0 == self.failures).then_some(self.behind.1)
+    }
+
+    /// Whether that is so for longer than an election takes all servers away.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.rounds >= ROUNDS_BEHIND_MAX && self.behind().is_some()
+    }
+
     pub(crate) fn unreachable(&self) -> Unreachable {
-        Unreachable { attempts: self.attempts.clone() }
+        Unreachable { attempts: self.attempts.clone(), behind: self.behind() }
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) const HELD_MAX: usize = 16 * 1024;
 impl Driver {
     /// Whether another request may be put on its way.
     pub(super) fn has_room(&self) -> bool {
-        self.session.queued() < IN_FLIGHT_MAX && self.close_by.is_none()
+        self.session.queued() < IN_FLIGHT_MAX && self.close_by.is_none() && self.moving_by.is_none()
     }
 
     /// Takes over what was just received. Everything is looked at, so that a deadline is kept however long the queue is.
@@ -50,7 +50,8 @@ impl Driver {
                 | Command::Watch(_)
                 | Command::Attach(..)
                 | Command::Fenced(..)
-                | Command::AcceptRebuilt(_)) => other,
+                | Command::AcceptRebuilt(_)
+                | Command::UpdateServers(_)) => other,
             };
             self.batching.flush(&mut self.session, now);
             self.run_command(command);
@@ -68,6 +69,7 @@ impl Driver {
             Command::Attach(inline, chroot) => self.attach(inline, chroot),
             Command::Watch(command) => self.watch_command(command),
             Command::AcceptRebuilt(answer) => drop(answer.send(self.session.accept_rebuilt())),
+            Command::UpdateServers(servers) => self.update_servers(servers),
             // It was passed before, and holds no other.
             Command::Fenced(..) => {}
         }

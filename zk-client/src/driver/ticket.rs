@@ -8,6 +8,7 @@ use crate::client::WatchInfo;
 use crate::{
     call::Outcomes,
     caller::Caller,
+    connect_string::HostPort,
     inline::{Inline, Token},
     oneshot::Slot,
     secret::Secret,
@@ -84,6 +85,8 @@ pub(crate) enum Command {
     Fenced(SessionId, Box<Command>),
     /// Forgets what was seen of an ensemble that lost its data; answers whether there was need to.
     AcceptRebuilt(oneshot::Sender<bool>),
+    /// Uses other servers from now on.
+    UpdateServers(Vec<HostPort>),
 }
 
 /// What a handle asks about watches.
@@ -107,7 +110,8 @@ impl Command {
             Self::Fenced(_, command) => command.caller(),
             Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_))
             | Self::Attach(..)
-            | Self::AcceptRebuilt(_) => None,
+            | Self::AcceptRebuilt(_)
+            | Self::UpdateServers(_) => None,
         }
     }
 
@@ -132,7 +136,8 @@ impl Command {
             Self::Fenced(_, command) => command.expire(now, outcome),
             Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_))
             | Self::Attach(..)
-            | Self::AcceptRebuilt(_) => {}
+            | Self::AcceptRebuilt(_)
+            | Self::UpdateServers(_) => {}
         }
     }
 
@@ -157,7 +162,8 @@ impl Command {
             Self::Fenced(_, command) => command.into_answer(),
             Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_))
             | Self::Attach(..)
-            | Self::AcceptRebuilt(_) => None,
+            | Self::AcceptRebuilt(_)
+            | Self::UpdateServers(_) => None,
         }
     }
 }
@@ -171,6 +177,7 @@ impl fmt::Debug for Command {
             Self::Attach(..) => "Attach",
             Self::Fenced(..) => "Fenced",
             Self::AcceptRebuilt(_) => "AcceptRebuilt",
+            Self::UpdateServers(_) => "UpdateServers",
         })
     }
 }

@@ -1,0 +1,51 @@
+//! A new list of servers while the session goes on, and the move to another one.
+//!
+//! A move loses nothing: what is on its way is waited for, what is called meanwhile goes out on the next connection.
+
+use super::{Driver, link::Link, ticket::Ticket};
+use crate::{call::Outcomes, connect_string::HostPort};
+use std::time::Duration;
+use zk_proto::session::Outcome;
+
+/// How long a move waits for what is on its way; after that it is a lost connection like any other.
+const MOVE_PATIENCE: Duration = Duration::from_secs(2);
+
+impl Driver {
+    pub(super) fn update_servers(&mut self, servers: Vec<HostPort>) {
+        let is_connected = self.connection.is_some();
+        let moves = self.hosts.update(servers, is_connected);
+        tracing::info!(moves, "the list of servers was changed");
+        if is_connected {
+            self.moving_by = moves.then_some(self.turn_at + MOVE_PATIENCE);
+            return;
+        }
+        // An attempt under way is on a server of the old list.
+        match self.link {
+            Link::Down(_) => self.link = Link::Down(None),
+            Link::Up(_) => self.session.handle_closed(),
+        }
+    }
+
+    /// There is no session and, it seems, never will be one: who waits for it is told, instead of waiting for ever.
+    pub(super) fn give_up_waiting(&mut self) {
+        let unreachable = self.hosts.unreachable();
+        for (ticket, outcome) in self.session.tickets() {
+            if let Ticket::Call(caller) = ticket
+                && outcome == Outcome::NotSent
+            {
+                caller.give_up(Outcomes::Unreachable(unreachable.clone()));
+            }
+        }
+        self.session.withdraw(|ticket| matches!(ticket, Ticket::Call(caller) if caller.is_gone()));
+    }
+
+    /// Leaves the server once nothing is on its way; answers whether it did.
+    pub(super) fn move_on(&mut self) -> bool {
+        let is_time = self.moving_by.is_some_and(|by| self.session.queued() == 0 || by <= self.turn_at);
+        if is_time {
+            self.moving_by = None;
+            self.session.handle_closed();
+        }
+        is_time
+    }
+}
