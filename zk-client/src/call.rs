@@ -42,6 +42,8 @@ pub(crate) struct Reply<'a> {
     pub(crate) zxid: Zxid,
     /// What it was about, where its length is no limit's but the server's.
     pub(crate) path: Option<&'a str>,
+    /// How many results were asked for, where that is not one.
+    pub(crate) asked: usize,
     pub(crate) chroot: &'a Chroot,
     pub(crate) result: Result<Bytes, ReplyFailure>,
 }
@@ -70,6 +72,7 @@ pub(crate) type Finish<R> = fn(&Reply<'_>) -> Result<R, Error>;
 pub struct Call<R> {
     op: OpCode,
     path: Option<Box<str>>,
+    asked: usize,
     chroot: Arc<Chroot>,
     finish: Finish<R>,
     state: CallState,
@@ -87,11 +90,17 @@ impl<R> Call<R> {
         answer: oneshot::Receiver<Outcomes>,
         finish: Finish<R>,
     ) -> Self {
-        Self { op, path: None, chroot, finish, state: CallState::Waiting(answer) }
+        Self { op, path: None, asked: 1, chroot, finish, state: CallState::Waiting(answer) }
     }
 
     pub(crate) const fn failed(op: OpCode, chroot: Arc<Chroot>, error: Error, finish: Finish<R>) -> Self {
-        Self { op, path: None, chroot, finish, state: CallState::Failed(Some(error)) }
+        Self { op, path: None, asked: 1, chroot, finish, state: CallState::Failed(Some(error)) }
+    }
+
+    /// Says how many results it must have.
+    pub(crate) const fn of(mut self, asked: usize) -> Self {
+        self.asked = asked;
+        self
     }
 
     /// Names what it is about, for an error.
@@ -112,7 +121,8 @@ impl<R> Future for Call<R> {
         };
         Poll::Ready(match answer {
             Ok(Outcomes::Reply { zxid, result }) => {
-                (self.finish)(&Reply { op: self.op, zxid, path: self.path.as_deref(), chroot: &self.chroot, result })
+                let (path, asked) = (self.path.as_deref(), self.asked);
+                (self.finish)(&Reply { op: self.op, zxid, path, asked, chroot: &self.chroot, result })
             }
             Ok(Outcomes::Unreachable(unreachable)) => Err(Error::Unreachable(unreachable)),
             Ok(Outcomes::TimedOut { after, outcome }) => Err(Error::TimedOut { op: self.op, after, outcome }),

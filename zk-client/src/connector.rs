@@ -6,7 +6,7 @@ use crate::{
     client::{Client, Shared},
     connect_string::{ConnectString, ConnectStringError},
     dial::{Dial, TcpDial},
-    driver::{Driver, Ends, Progress},
+    driver::{Driver, Ends, Progress, identity::check_len},
     error::{Error, Unreachable},
     sasl::SaslMechanism,
     secret::Secret,
@@ -241,6 +241,9 @@ impl Connector {
     /// ```
     pub async fn connect(self) -> Result<Client, Error> {
         let patience = self.connect_timeout;
+        for (scheme, auth) in &self.auth {
+            check_len(scheme, auth, self.settings.request_len_max)?;
+        }
         let (client, progress) = self.start();
         established(&client, progress, patience).await?;
         Ok(client)

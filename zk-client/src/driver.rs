@@ -31,7 +31,7 @@ mod deadlines;
 mod dispatch;
 pub(crate) mod fanout;
 mod hosts;
-mod identity;
+pub(crate) mod identity;
 mod intake;
 mod link;
 mod servers;
@@ -174,7 +174,7 @@ impl Driver {
             commands: ends.commands,
             batch: Vec::with_capacity(COMMANDS_A_TURN),
             held: VecDeque::new(),
-            batching: Batching::new(settings.batch_reads),
+            batching: Batching::new(settings.batch_reads, settings.request_len_max),
             deadlines: Deadlines::new(epoch),
             sweep: ends.sweep,
             closing: ends.closing,

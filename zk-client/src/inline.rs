@@ -152,7 +152,8 @@ impl Requests<'_> {
     /// Reads many things at one zxid; servers before 3.6 answer [`ErrorCode::UNIMPLEMENTED`] and hang up.
     pub fn read_many<'r>(&mut self, token: Token, reads: impl IntoIterator<Item = Read<'r>>) {
         let request = MultiReadRequest { ops: reads.into_iter().map(|read| read.to_op(self.chroot)).collect() };
-        self.submit::<ops::MultiRead>(&request, InlineOp::Many, token);
+        let asked = request.ops.iter().count();
+        self.submit::<ops::MultiRead>(&request, InlineOp::Many(asked), token);
     }
 
     /// The time of this turn.
@@ -187,7 +188,9 @@ impl Answer {
             }
             InlineOp::Children => decode_from::<GetChildren2Response>(body)
                 .map(|reply| Self::Children(reply.children.to_strings(), reply.stat)),
-            InlineOp::Many => decode_from::<MultiResponse>(body).and_then(|reply| read_results(&reply)).map(Self::Many),
+            InlineOp::Many(asked) => {
+                decode_from::<MultiResponse>(body).and_then(|reply| read_results(&reply, asked)).map(Self::Many)
+            }
         };
         decoded.unwrap_or_else(|error| Self::Refused(Refusal::Decode(error)))
     }

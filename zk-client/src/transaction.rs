@@ -200,8 +200,13 @@ pub(crate) fn finish_transaction(reply: &Reply<'_>) -> Result<Vec<TransactionRes
     response.results.iter().map(done).collect()
 }
 
-/// The results of a batch of reads.
-pub(crate) fn read_results(response: &MultiResponse) -> Result<Vec<ReadResult>, DecodeError> {
+/// The results of a batch of so many reads.
+pub(crate) fn read_results(response: &MultiResponse, asked: usize) -> Result<Vec<ReadResult>, DecodeError> {
+    let answered = response.results.len();
+    if answered != asked {
+        // Whoever counts on one result a read would take one for another's.
+        return Err(DecodeError::from(Fault::Short { needed: asked, left: answered }).at("MultiResponse", "results"));
+    }
     let done = |result| match result {
         MultiResult::GetData(reply) => Ok(ReadResult::Data(reply.data.unwrap_or_default(), reply.stat)),
         MultiResult::GetChildren(names) => Ok(ReadResult::Children(names.to_strings())),

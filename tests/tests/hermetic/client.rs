@@ -50,10 +50,14 @@ mod servers;
 mod session_life;
 #[path = "client/sessions.rs"]
 mod sessions;
+#[path = "client/shutdown.rs"]
+mod shutdown;
 #[path = "client/subtrees.rs"]
 mod subtrees;
 #[path = "client/tls.rs"]
 mod tls;
+#[path = "client/too_large.rs"]
+mod too_large;
 #[path = "client/transactions.rs"]
 mod transactions;
 #[path = "client/updates.rs"]

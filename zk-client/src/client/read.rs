@@ -130,15 +130,14 @@ impl Client {
     pub fn read_many<'a>(&self, reads: impl IntoIterator<Item = Read<'a>>) -> Call<Vec<ReadResult>> {
         let chroot = &self.chroot;
         let checked = |read: Read<'a>| self.server_path(read.path(), false).map(|_| read.to_op(chroot));
-        let request = reads
-            .into_iter()
-            .map(checked)
-            .collect::<Result<Vec<_>, _>>()
-            .map(|ops| MultiReadRequest { ops: ops.into() });
-        self.call::<ops::MultiRead, _>(request, |reply| {
+        let reads = reads.into_iter().map(checked).collect::<Result<Vec<_>, _>>();
+        let asked = reads.as_ref().map_or(0, Vec::len);
+        let request = reads.map(|ops| MultiReadRequest { ops: ops.into() });
+        let call = self.call::<ops::MultiRead, _>(request, |reply| {
             let response: MultiResponse = reply.decode()?;
-            read_results(&response).map_err(|error| Error::Protocol { op: reply.op, error })
-        })
+            read_results(&response, reply.asked).map_err(|error| Error::Protocol { op: reply.op, error })
+        });
+        call.of(asked)
     }
 
     /// The ACL of a znode. Without permission to change it, digests are masked.

@@ -15,11 +15,16 @@ use crate::{
 use std::{borrow::Cow, future::Future, sync::Arc};
 use tokio::sync::oneshot;
 use zk_proto::{
-    Bytes, ErrorCode, Op, OpCode, Stat, WatchMode, ops,
+    Bytes, ErrorCode, Op, OpCode, Stat, WatchMode,
+    frame::TooLarge,
+    ops,
     records::{Empty, GetChildren2Response, GetDataRequest, GetDataResponse, StatResponse, WatchesRequest},
     session::{EncodedRequest, Outcome, WatchKind},
     watch::{WatcherType, is_at_or_below},
 };
+
+/// Bytes of a SetWatches2 for one path, beside the path: header, zxid, five lists, a length.
+const REARM_OVERHEAD: usize = 8 + 8 + 5 * 4 + 4;
 
 /// One watch of a client's session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,12 +110,19 @@ impl Client {
         }
     }
 
+    /// A path that may be watched: what sets its watch again is longer than what sets it, and must not be too long.
+    fn watched_path<'a>(&self, path: &'a str) -> Result<Cow<'a, str>, UsageError> {
+        let server = self.server_path(path, false)?;
+        let (len, limit) = (REARM_OVERHEAD + server.len(), self.shared.request_len_max);
+        if len > limit { Err(UsageError::RequestTooLarge(TooLarge { len, limit })) } else { Ok(server) }
+    }
+
     fn ask_to_watch(
         &self,
         path: &str,
         mode: WatchMode,
     ) -> Result<(WatchStream, oneshot::Receiver<Result<(), NoWatch>>), Error> {
-        let (path, sweep) = (self.server_path(path, false)?.into(), self.shared.sweep.clone());
+        let (path, sweep) = (self.watched_path(path)?.into(), self.shared.sweep.clone());
         let queue = Arc::new(Queue::new(sweep.next_id(), path, mode));
         let (ready, answer) = oneshot::channel();
         self.try_send(OpCode::ADD_WATCH, Command::Watch(WatchCommand::Feed(queue.clone(), ready)))?;
@@ -219,7 +231,7 @@ impl Client {
     where
         O: for<'a> Op<Request<'a> = GetDataRequest<'a>>,
     {
-        self.read_and_watch_at::<O, R>(path, self.server_path(path, false), kind, finish)
+        self.read_and_watch_at::<O, R>(path, self.watched_path(path), kind, finish)
     }
 
     fn read_and_watch_at<O, R>(
@@ -304,7 +316,7 @@ impl Client {
     /// ```
     pub fn remove_watches(&self, path: &str, kinds: WatcherType) -> Call<()> {
         let finish = |reply: &Reply<'_>| reply.decode::<Empty>().map(drop);
-        match self.server_path(path, false) {
+        match self.watched_path(path) {
             Ok(server) => {
                 let (answer, receiver) = self.caller();
                 let command = Command::Watch(WatchCommand::Remove { path: server.into(), kinds, answer });

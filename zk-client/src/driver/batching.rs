@@ -21,8 +21,12 @@ const READS_MAX: usize = 128;
 /// Bytes that the answer of one request should not exceed, as far as can be foreseen.
 const REPLY_BYTES: usize = 256 * 1024;
 
-/// Bytes of paths in one request.
+/// Bytes of one request, unless the client may send less.
 const REQUEST_BYTES: usize = 64 * 1024;
+
+/// What a read takes up beside its own frame, and what a batch does: its header and its end.
+const READ_OVERHEAD: usize = 1;
+const BATCH_OVERHEAD: usize = 8 + 9;
 
 /// What an answer is taken to weigh before any was seen.
 const READ_BYTES_GUESS: usize = 4 * 1024;
@@ -34,6 +38,7 @@ pub(crate) type Read = (EncodedRequest, Caller);
 #[derive(Debug)]
 pub(super) struct Batching {
     is_on: bool,
+    request_bytes: usize,
     reads: Vec<Read>,
     bytes: usize,
     /// What an answer weighs, once one was seen.
@@ -41,8 +46,8 @@ pub(super) struct Batching {
 }
 
 impl Batching {
-    pub(super) const fn new(is_on: bool) -> Self {
-        Self { is_on, reads: Vec::new(), bytes: 0, read_bytes: None }
+    pub(super) fn new(is_on: bool, request_len_max: usize) -> Self {
+        Self { is_on, request_bytes: REQUEST_BYTES.min(request_len_max), reads: Vec::new(), bytes: 0, read_bytes: None }
     }
 
     /// Whether a request may travel with others. Without a connection nothing is put together: what waits may be taken back.
@@ -53,10 +58,11 @@ impl Batching {
     /// Adds a read; [`flush`](Self::flush) sends it.
     pub(super) fn push(&mut self, session: &mut Session<Ticket>, now: Duration, read: Read) {
         let most = (REPLY_BYTES / self.read_bytes.unwrap_or(READ_BYTES_GUESS)).clamp(1, READS_MAX);
-        if self.reads.len() >= most || self.bytes + read.0.frame_len() > REQUEST_BYTES {
+        let bytes = read.0.frame_len() + READ_OVERHEAD;
+        if self.reads.len() >= most || BATCH_OVERHEAD + self.bytes + bytes > self.request_bytes {
             self.flush(session, now);
         }
-        self.bytes += read.0.frame_len();
+        self.bytes += bytes;
         self.reads.push(read);
     }
 
@@ -120,9 +126,9 @@ impl Batching {
     }
 
     /// A batch was lost with its connection; answers whether its reads were sent again. As long as no server has answered
-    /// one, this is what a server does that knows no multiRead and was sent several.
+    /// one, or since one has refused, this is what a server does that knows no multiRead and was sent several.
     pub(super) fn lost(&mut self, session: &mut Session<Ticket>, now: Duration, reads: Vec<Read>) -> Option<Vec<Read>> {
-        if self.read_bytes.is_some() {
+        if self.is_on && self.read_bytes.is_some() {
             return Some(reads);
         }
         again(session, now, reads);

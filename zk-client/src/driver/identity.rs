@@ -5,7 +5,16 @@
 use super::{Driver, ticket::Ticket};
 use crate::{call::Outcomes, caller::Caller, error::UsageError, sasl::SaslStep, secret::Secret};
 use std::net::SocketAddr;
-use zk_proto::{records::SecretBytes, session::SaslFailure};
+use zk_proto::{frame::TooLarge, records::SecretBytes, session::SaslFailure};
+
+/// Bytes of an auth packet beside scheme and secret: its header, a type, and two lengths.
+const AUTH_OVERHEAD: usize = 8 + 4 + 4 + 4;
+
+/// Refuses an identity that no server would read.
+pub(crate) fn check_len(scheme: &str, auth: &Secret, limit: usize) -> Result<(), UsageError> {
+    let len = AUTH_OVERHEAD + scheme.len() + auth.expose().len();
+    if len > limit { Err(UsageError::RequestTooLarge(TooLarge { len, limit })) } else { Ok(()) }
+}
 
 /// What a driver has to keep of who we are.
 #[derive(Default)]
@@ -25,6 +34,10 @@ impl Driver {
     }
 
     pub(super) fn add_auth(&mut self, scheme: &str, auth: &Secret, answer: Caller) {
+        if let Err(error) = check_len(scheme, auth, self.settings.request_len_max) {
+            tracing::warn!(scheme, %error, "an identity is left out");
+            return answer.send(Outcomes::Usage(error));
+        }
         if !auth.is_empty() {
             let secret = self.identity.secret.replace(scheme.to_owned());
             let peer = self.peer.as_ref().map(|(_, addr)| *addr);

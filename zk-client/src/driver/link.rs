@@ -57,4 +57,6 @@ pub(super) async fn write_now(link: &mut Link, outbox: &mut BytesMut) {
             Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => return,
         }
     }
+    // An emptied buffer would keep the machine, whose buffer it was cut from, from using that one again.
+    *outbox = BytesMut::new();
 }

@@ -32,7 +32,8 @@ pub(crate) struct ConsumerId(pub(crate) u64);
 pub(crate) enum InlineOp {
     Data,
     Children,
-    Many,
+    /// So many reads.
+    Many(usize),
 }
 
 /// Who waits for a reply.

@@ -3,7 +3,9 @@
 use crate::stage::{Stage, create, until_connected, within};
 use futures_util::future::join_all;
 use std::{collections::BTreeMap, fmt::Write as _};
-use zk_client::{Acl, AuthId, Client, CreateMode, Error, ErrorCode, OPEN_ACL_UNSAFE, OpCode, Outcome, Permissions};
+use zk_client::{
+    Acl, AuthId, Client, CreateMode, Error, ErrorCode, OPEN_ACL_UNSAFE, OpCode, Outcome, Permissions, Read,
+};
 use zk_testkit::server::{Fault, Profile, ReplyFault, TestServer};
 
 /// How often the server was asked what, since the last time.
@@ -112,6 +114,11 @@ async fn an_answer_of_another_length_cannot_be_read() {
     for read in within(join_all((0..3).map(|_| client.get_data("/a")))).await {
         assert!(matches!(read, Err(Error::Protocol { op: OpCode::GET_DATA, .. })), "{read:?}");
     }
+    // Nor for who put the batch together by hand.
+    let frame = [&[0, 0, 0, 38][..], &(xid + 1).to_be_bytes(), &header[4..], &result, &end].concat();
+    server.inject(Fault::Reply(ReplyFault::Bytes(frame.into()))).await;
+    let many = within(client.read_many([Read::Data("/a"); 3])).await;
+    assert!(matches!(many, Err(Error::Protocol { op: OpCode::MULTI_READ, .. })), "{many:?}");
     assert_eq!(within(client.get_data("/a")).await.unwrap().0, "1", "the session lives");
 }
 
