@@ -9,6 +9,10 @@ use zk_client::{Client, EventType, GapReason, OpCode, WatchItem, WatchMode, Watc
 /// Events in one go: as many as a busy server tells of at once.
 const BATCH: usize = 20;
 
+/// A debug build plays a tenth of what the names say, for the sake of who waits for it; `.ci/test` runs all of it by
+/// `cargo test --release -p zk-tests --test hermetic bounded`.
+const PART: usize = if cfg!(debug_assertions) { 10 } else { 1 };
+
 /// Somebody who never reads, and somebody who does, of the same watch and of another one.
 struct World {
     server: Stage,
@@ -51,7 +55,7 @@ impl World {
 // goal: W1
 #[test]
 fn a_million_events_against_a_stopped_consumer_cost_nothing_and_delay_nobody() {
-    let (warm_up, measured) = (100_000, 900_000);
+    let (warm_up, measured) = (100_000 / PART, 900_000 / PART);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let mut world = runtime.block_on(World::start((warm_up + measured) * 2));
     runtime.block_on(world.play(warm_up));
@@ -83,7 +87,7 @@ async fn a_hundred_thousand_cycles_of_watch_and_drop_leave_nothing_behind() {
         let server = Stage::like(profile).await;
         let client = server.connect().await;
         server.create("/a", b"").unwrap();
-        for cycle in 0..12_500 {
+        for cycle in 0..12_500 / PART {
             let (mode, path) = (MODES[cycle % 2], if cycle % 3 == 0 { "/a" } else { "/b" });
             drop(within(client.watch(path, mode)).await.unwrap());
             drop(within(client.exists_and_watch(path)).await.unwrap());
