@@ -2,7 +2,6 @@
 
 use super::{
     guard::LockGuard,
-    lock::within,
     place::{Place, Rule},
 };
 use crate::{Acl, Client, Error, ErrorCode, path::join};
@@ -72,7 +71,7 @@ impl LeaderLatch {
     /// # Errors
     /// As [`lead`](Self::lead).
     pub async fn lead_within(&self, patience: Duration) -> Result<Option<LockGuard>, Error> {
-        within(patience, self.lead()).await
+        self.place.wait_within(RULE, patience).await
     }
 
     /// Everybody who leads or wants to, in the order in which they will.

@@ -4,7 +4,7 @@ use super::{
     guard::LockGuard,
     place::{Place, Rule},
 };
-use crate::{Acl, Client, Error, path::join};
+use crate::{Acl, Client, Error};
 use std::{fmt, time::Duration};
 
 const RULE: Rule = Rule { kind: "lock-", kinds: &["lock-"], waits_for: &["lock-"] };
@@ -72,7 +72,7 @@ impl Lock {
     /// # Errors
     /// As [`acquire`](Self::acquire).
     pub async fn acquire_within(&self, patience: Duration) -> Result<Option<LockGuard>, Error> {
-        within(patience, self.acquire()).await
+        self.place.wait_within(RULE, patience).await
     }
 
     /// Takes the lock if nobody holds it or waits for it.
@@ -92,19 +92,8 @@ impl Lock {
     /// # Errors
     /// As [`Client::get_children`].
     pub async fn participants(&self) -> Result<Vec<String>, Error> {
-        participants(&self.place, RULE).await
+        self.place.participants(RULE).await
     }
-}
-
-pub(super) async fn participants(place: &Place, rule: Rule) -> Result<Vec<String>, Error> {
-    Ok(place.queue(rule).await?.iter().map(|queued| join(&place.dir, &queued.name)).collect())
-}
-
-pub(super) async fn within(
-    patience: Duration,
-    acquire: impl Future<Output = Result<LockGuard, Error>>,
-) -> Result<Option<LockGuard>, Error> {
-    tokio::time::timeout(patience, acquire).await.map_or(Ok(None), |acquired| acquired.map(Some))
 }
 
 impl fmt::Debug for Lock {

@@ -7,6 +7,7 @@ use super::{
     session::InSession,
 };
 use crate::{Acl, Bytes, Client, Error, path::join};
+use std::time::Duration;
 
 /// Who waits for whom: the kinds of znodes in a queue.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,11 @@ impl Place {
         }
     }
 
+    /// Waits for our turn, for so long at most; `None` when it did not come.
+    pub(super) async fn wait_within(&self, rule: Rule, patience: Duration) -> Result<Option<LockGuard>, Error> {
+        tokio::time::timeout(patience, self.wait(rule)).await.map_or(Ok(None), |guard| guard.map(Some))
+    }
+
     /// Waits in one session; `None` if somebody has deleted our znode.
     async fn wait_in(&self, session: &InSession, rule: Rule) -> Result<Option<LockGuard>, Error> {
         let entry = Entry::make(session, &self.dir, rule.kind, &self.data, &self.acl).await?;
@@ -84,6 +90,11 @@ impl Place {
     async fn turn(&self, entry: &Entry, rule: Rule) -> Result<Turn, Error> {
         let (children, _) = entry.session.again(|client| client.get_children(&self.dir)).await?;
         Ok(turn(&queue(children, rule.kinds), &entry.name, rule))
+    }
+
+    /// The paths of those who are in the queue, in its order.
+    pub(super) async fn participants(&self, rule: Rule) -> Result<Vec<String>, Error> {
+        Ok(self.queue(rule).await?.iter().map(|queued| join(&self.dir, &queued.name)).collect())
     }
 
     /// Who is in the queue, in its order.

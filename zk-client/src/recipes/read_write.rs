@@ -2,7 +2,6 @@
 
 use super::{
     guard::LockGuard,
-    lock::{participants, within},
     place::{Place, Rule},
 };
 use crate::{Acl, Client, Error};
@@ -76,7 +75,7 @@ impl ReadWriteLock {
     /// # Errors
     /// As [`Lock::acquire`](super::Lock::acquire).
     pub async fn read_within(&self, patience: Duration) -> Result<Option<LockGuard>, Error> {
-        within(patience, self.read()).await
+        self.place.wait_within(READER, patience).await
     }
 
     /// Waits for the lock of the writer.
@@ -96,7 +95,7 @@ impl ReadWriteLock {
     /// # Errors
     /// As [`Lock::acquire`](super::Lock::acquire).
     pub async fn write_within(&self, patience: Duration) -> Result<Option<LockGuard>, Error> {
-        within(patience, self.write()).await
+        self.place.wait_within(WRITER, patience).await
     }
 
     /// The znodes of holders and of those who wait, in the order in which they came.
@@ -106,7 +105,7 @@ impl ReadWriteLock {
     /// # Errors
     /// As [`Client::get_children`].
     pub async fn participants(&self) -> Result<Vec<String>, Error> {
-        participants(&self.place, READER).await
+        self.place.participants(READER).await
     }
 }
 
