@@ -32,7 +32,7 @@ mod unpublished;
 mod wants;
 
 use unpublished::Unpublished;
-use wants::{ALWAYS, Wants};
+use wants::Wants;
 pub(crate) use wants::{Fetch, Kind, Reads};
 
 /// How long changes are held back in the hope of a cut, while the tree never comes to rest.
@@ -144,7 +144,7 @@ impl Machine {
     pub(crate) fn disconnected(&mut self) {
         self.wants.connection_lost();
         for path in std::mem::take(&mut self.gone) {
-            self.wants.want(path, Kind::Data, Zxid::NONE, ALWAYS);
+            self.wants.want_anew(path, Kind::Data);
         }
         self.unrest_since = None;
         if self.phase == Phase::Down {
@@ -182,12 +182,12 @@ impl Machine {
         self.status.resyncs += 1;
         self.hidden_touched |= !self.hidden.is_empty();
         for path in std::mem::take(&mut self.hidden).into_keys() {
-            self.wants.want(path, Kind::Data, Zxid::NONE, ALWAYS);
+            self.wants.want_anew(path, Kind::Data);
         }
         for path in self.nodes.keys() {
-            self.wants.want(path.clone(), Kind::Data, Zxid::NONE, ALWAYS);
+            self.wants.want_anew(path.clone(), Kind::Data);
         }
-        self.wants.want(self.root.clone(), Kind::Data, Zxid::NONE, ALWAYS);
+        self.wants.want_anew(self.root.clone(), Kind::Data);
         self.unrest_since = Some(now);
     }
 

@@ -1,6 +1,6 @@
 //! What answers do to the copy.
 
-use super::{ALWAYS, Fetch, Hidden, Kind, Machine, Phase};
+use super::{Fetch, Hidden, Kind, Machine, Phase};
 use crate::snapshot::{Node, prefix_of};
 use std::{iter, sync::Arc};
 use tokio::time::Instant;
@@ -91,7 +91,7 @@ impl Machine {
         // went are read like every known znode, and found missing.
         let unlisted = old.is_none_or(|old| old.stat.pzxid != stat.pzxid);
         if self.phase == Phase::Syncing && unlisted && stat.num_children > 0 {
-            self.wants.want(path.clone(), Kind::Children, Zxid::NONE, ALWAYS);
+            self.wants.want_anew(path.clone(), Kind::Children);
         }
         let data = match old {
             Some(old) if old.stat == stat => return,
@@ -111,7 +111,7 @@ impl Machine {
             child.truncate(parent_len);
             child.push_str(name);
             if self.is_loading() || !self.nodes.contains_key(child.as_str()) {
-                self.wants.want(child.as_str().into(), Kind::Data, Zxid::NONE, ALWAYS);
+                self.wants.want_anew(child.as_str().into(), Kind::Data);
             }
         }
     }

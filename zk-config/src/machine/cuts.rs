@@ -14,8 +14,8 @@ use zk_client::Zxid;
 enum Published {
     /// All of it: nothing is unread.
     Everything,
-    /// What is known at a cut.
-    UpTo(Zxid),
+    /// What is known at the cut.
+    Known,
     /// All of it, although it is no cut.
     AsItIs,
 }
@@ -47,7 +47,7 @@ impl Machine {
         if cut > self.status.confirmed.max(self.shown_early) && !self.hidden_touched {
             self.unrest_since = Some(now);
             self.confirmed(now, cut);
-            self.publish(cut, Published::UpTo(cut));
+            self.publish(cut, Published::Known);
         } else if self.unrest_since.is_some_and(|since| now.saturating_duration_since(since) >= HOLD_MAX) {
             self.unrest_since = Some(now);
             self.shown_early = zxid;
@@ -77,7 +77,7 @@ impl Machine {
     }
 
     fn publish(&mut self, zxid: Zxid, what: Published) {
-        let known_at = if let Published::UpTo(cut) = what { cut } else { Zxid(i64::MAX) };
+        let known_at = if what == Published::Known { zxid } else { Zxid(i64::MAX) };
         let nodes = &self.nodes;
         let is_new =
             |(path, node): (&Arc<str>, &Arc<Node>)| Change { path: path.clone(), old: None, new: Some(node.clone()) };

@@ -11,7 +11,7 @@ use std::{
 use zk_client::Zxid;
 
 /// Since always, as far as is known: no transaction is before it.
-pub(crate) const ALWAYS: Zxid = Zxid(0);
+const ALWAYS: Zxid = Zxid(0);
 
 /// Requests on their way at a time.
 const WINDOW: usize = 4;
@@ -127,6 +127,11 @@ impl Default for Wants {
 }
 
 impl Wants {
+    /// A path must be read for no event's sake: nothing is known of it that is certain.
+    pub(crate) fn want_anew(&mut self, path: Arc<str>, kind: Kind) {
+        self.want(path, kind, Zxid::NONE, ALWAYS);
+    }
+
     /// A path must be read: from this transaction on it is not known. A read on its way will do: it is answered behind
     /// the event that made this one necessary, so it shows the change. Where the event has a zxid, that is checked.
     pub(crate) fn want(&mut self, path: Arc<str>, kind: Kind, event: Zxid, since: Zxid) {
