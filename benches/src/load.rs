@@ -10,20 +10,9 @@ use crate::{
     server::{self, Server},
     tree::{Shape, Tree},
 };
-use serde::Serialize;
 
 /// Loads before the first round: a server's Java compiles what it does often.
 const WARM_UPS: usize = 3;
-
-/// A line of the file.
-#[derive(Serialize)]
-struct Record<'a> {
-    round: u32,
-    place: String,
-    kept: bool,
-    #[serde(flatten)]
-    line: &'a LoadLine,
-}
 
 const COLUMNS: [Column<LoadLine>; 5] = [
     ("ms", |line| line.seconds * 1000.0),
@@ -52,7 +41,7 @@ pub(crate) fn on(server: &Server, contenders: &Contenders, args: &LoadArgs) -> R
         let shape = Shape::Deep(*keys);
         report::tell(&format!("creating {} znodes", shape.nodes()));
         let _tree = Tree::create(&server.writer, &root, shape, server.is_foreign())?;
-        let done = |round: &Round<LoadLine>| record(&mut lines, names, round);
+        let done = |round: &Round<LoadLine>| round.write(&mut lines, names, &());
         let step = |place| step(server, &root, shape, contenders.at(place));
         (0..WARM_UPS).try_for_each(|_| step(Place::FloorBefore).map(drop))?;
         let often = (args.run.rounds, args.run.rounds_max);
@@ -65,14 +54,6 @@ pub(crate) fn on(server: &Server, contenders: &Contenders, args: &LoadArgs) -> R
         ))?;
     }
     Ok(())
-}
-
-fn record(lines: &mut Lines, names: &[String], round: &Round<LoadLine>) -> Result<(), Failure> {
-    let Round { number, kept, .. } = *round;
-    round.steps().try_for_each(|(place, line)| {
-        let place = place.name(names);
-        lines.add(&Record { round: number, place, kept, line })
-    })
 }
 
 fn step(server: &Server, root: &str, shape: Shape, watcher: &Contender) -> Result<LoadLine, Failure> {

@@ -36,18 +36,13 @@ struct Step {
     line: NotifyLine,
 }
 
-/// A line of the file.
+/// What was asked for, as the file says it.
 #[derive(Serialize)]
-struct Record<'a> {
-    round: u32,
-    place: String,
-    kept: bool,
+struct Asked {
     rate: u32,
     burst: u32,
     keys: u32,
     sessions: u32,
-    #[serde(flatten)]
-    step: &'a Step,
 }
 
 /// What is to be measured.
@@ -124,19 +119,12 @@ fn measure(server: &Server, contenders: &Contenders, job: &Job<'_>) -> Result<St
     let root = server::root(&job.run.server);
     let _tree = Tree::create(&server.writer, &root, Shape::Flat(job.plan.keys), server.is_foreign())?;
     let names = &contenders.names;
-    let done = |round: &Round<Step>| record(&mut lines, job, names, round);
+    let Plan { rate, burst, keys, .. } = job.plan;
+    let asked = Asked { rate, burst, keys, sessions: job.sessions };
+    let done = |round: &Round<Step>| round.write(&mut lines, names, &asked);
     let step = |place| step(server, &root, job, contenders.at(place));
     let rounds = rounds::interleave(names, (job.run.rounds, job.run.rounds_max), job.figure, step, done)?;
     Ok(rounds::summary(&rounds, names, job.columns))
-}
-
-fn record(lines: &mut Lines, job: &Job<'_>, names: &[String], round: &Round<Step>) -> Result<(), Failure> {
-    let Plan { rate, burst, keys, .. } = job.plan;
-    let (sessions, number, kept) = (job.sessions, round.number, round.kept);
-    round.steps().try_for_each(|(place, step)| {
-        let place = place.name(names);
-        lines.add(&Record { round: number, place, kept, rate, burst, keys, sessions, step })
-    })
 }
 
 fn step(server: &Server, root: &str, job: &Job<'_>, watcher: &Contender) -> Result<Step, Failure> {

@@ -41,15 +41,11 @@ struct Step {
     rss_kb: u64,
 }
 
+/// What was asked for, as the file says it.
 #[derive(Serialize)]
-struct Record<'a> {
-    round: u32,
-    place: String,
-    kept: bool,
+struct Asked {
     nodes: u32,
     changes: u32,
-    #[serde(flatten)]
-    step: &'a Step,
 }
 
 const COLUMNS: [Column<Step>; 5] = [
@@ -87,13 +83,8 @@ pub(crate) fn run(args: &ResyncArgs) -> Result<(), Failure> {
     let mut stand = Stand { lab, subject, raw, floor, root: &root, nodes: args.nodes, sequence: 0 };
     let names = ["ours".to_owned()];
     for changes in args.changes.iter().map(|changes| (*changes).min(args.nodes)) {
-        let done = |round: &Round<Step>| {
-            let (number, kept, nodes) = (round.number, round.kept, args.nodes);
-            round.steps().try_for_each(|(place, step)| {
-                let place = place.name(&names);
-                lines.add(&Record { round: number, place, kept, nodes, changes, step })
-            })
-        };
+        let asked = Asked { nodes: args.nodes, changes };
+        let done = |round: &Round<Step>| round.write(&mut lines, &names, &asked);
         let step = |place| if place == Place::Contender(0) { stand.resync(changes) } else { stand.load() };
         let often = (args.run.rounds, args.run.rounds_max);
         let rounds = rounds::interleave(&names, often, |step| step.seconds, step, done)?;

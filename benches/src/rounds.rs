@@ -2,7 +2,12 @@
 //!
 //! Must not know what is measured.
 
-use crate::{error::Failure, report, stats};
+use crate::{
+    error::Failure,
+    report::{self, Lines},
+    stats,
+};
+use serde::Serialize;
 
 /// The two floors of a round may differ by this much.
 pub(crate) const DISAGREEMENT_MAX: f64 = 0.10;
@@ -37,6 +42,33 @@ pub(crate) struct Round<T> {
     pub(crate) contenders: Vec<Option<T>>,
     pub(crate) after: T,
     pub(crate) kept: bool,
+}
+
+/// A line of the file: a step of a round, and what was asked for.
+#[derive(Serialize)]
+struct Record<'a, A, T> {
+    round: u32,
+    place: String,
+    kept: bool,
+    #[serde(flatten)]
+    asked: &'a A,
+    #[serde(flatten)]
+    step: &'a T,
+}
+
+impl<T: Serialize> Round<T> {
+    /// Writes its steps into the file, each with what was asked for.
+    pub(crate) fn write(
+        &self,
+        lines: &mut Lines,
+        contenders: &[String],
+        asked: &impl Serialize,
+    ) -> Result<(), Failure> {
+        self.steps().try_for_each(|(place, step)| {
+            let place = place.name(contenders);
+            lines.add(&Record { round: self.number, place, kept: self.kept, asked, step })
+        })
+    }
 }
 
 impl<T> Round<T> {

@@ -11,20 +11,10 @@ use crate::{
     server::{self, Server},
     tree::{Shape, Tree},
 };
-use serde::Serialize;
 use std::path::Path;
 
 /// Znodes that each session mirrors.
 const KEYS: u32 = 10;
-
-#[derive(Serialize)]
-struct Record<'a> {
-    round: u32,
-    place: String,
-    kept: bool,
-    #[serde(flatten)]
-    line: &'a SessionsLine,
-}
 
 const COLUMNS: [Column<SessionsLine>; 5] = [
     ("ms until all are open", |line| line.seconds * 1000.0),
@@ -58,13 +48,7 @@ fn sessions(server: &Server, contenders: &Contenders, args: &ScaleArgs) -> Resul
     let _tree = Tree::create(&server.writer, &root, Shape::Flat(KEYS), server.is_foreign())?;
     let names = &contenders.names;
     for count in &args.sessions {
-        let done = |round: &Round<SessionsLine>| {
-            let Round { number, kept, .. } = *round;
-            round.steps().try_for_each(|(place, line)| {
-                let place = place.name(names);
-                lines.add(&Record { round: number, place, kept, line })
-            })
-        };
+        let done = |round: &Round<SessionsLine>| round.write(&mut lines, names, &());
         let step = |place| step(server, &root, *count, args.rest, contenders.at(place));
         let often = (args.run.rounds, args.run.rounds_max);
         // What grows is memory; how long opening takes is short, and differs.

@@ -12,14 +12,10 @@ use crate::{
 };
 use serde::Serialize;
 
+/// What was asked for, as the file says it.
 #[derive(Serialize)]
-struct Record<'a> {
-    round: u32,
-    place: String,
-    kept: bool,
+struct Asked {
     writes: bool,
-    #[serde(flatten)]
-    line: &'a ThroughputLine,
 }
 
 const COLUMNS: [Column<ThroughputLine>; 4] = [
@@ -45,13 +41,8 @@ pub(crate) fn on(server: &Server, args: &ThroughputArgs) -> Result<(), Failure> 
     let root = server::root(&args.run.server);
     let _tree = Tree::create(&server.writer, &root, Shape::Flat(1), server.is_foreign())?;
     let names = &contenders.names;
-    let done = |round: &Round<ThroughputLine>| {
-        let (number, kept, writes) = (round.number, round.kept, args.writes);
-        round.steps().try_for_each(|(place, line)| {
-            let place = place.name(names);
-            lines.add(&Record { round: number, place, kept, writes, line })
-        })
-    };
+    let asked = Asked { writes: args.writes };
+    let done = |round: &Round<ThroughputLine>| round.write(&mut lines, names, &asked);
     // Writes go where writes go.
     let addr = if args.writes { &server.writer } else { &server.watchers };
     let step = |place| step(addr, &root, args, contenders.at(place));
