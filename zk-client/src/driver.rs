@@ -372,9 +372,9 @@ impl Driver {
     fn abandon_commands(&mut self) {
         self.commands.close();
         let (by, outcome) = (self.state.borrow().interruption(), zk_proto::session::Outcome::NotSent);
-        while let Some(command) = self.held.pop_front().or_else(|| self.commands.try_recv().ok()) {
-            if let Some(answer) = command.into_answer() {
-                answer.send(Outcomes::Interrupted { by, outcome });
+        while let Some(mut command) = self.held.pop_front().or_else(|| self.commands.try_recv().ok()) {
+            if let Some(caller) = command.caller() {
+                caller.give_up(Outcomes::Interrupted { by, outcome });
             }
         }
     }

@@ -64,6 +64,6 @@ impl Client {
     }
 }
 
-fn config(reply: &Reply<'_>) -> Result<EnsembleConfig, Error> {
+pub(super) fn config(reply: &Reply<'_>) -> Result<EnsembleConfig, Error> {
     reply.decode().map(EnsembleConfig::new)
 }

@@ -50,11 +50,7 @@ impl Client {
     /// ```
     pub fn get_data(&self, path: &str) -> Call<(Bytes, Stat)> {
         let request = self.server_path(path, false).map(|path| GetDataRequest { path, watch: false });
-        self.call::<ops::GetData, _>(request, |reply| {
-            let GetDataResponse { data, stat } = reply.decode()?;
-            Ok((data.unwrap_or_default(), stat))
-        })
-        .at(path)
+        self.call::<ops::GetData, _>(request, data).at(path)
     }
 
     /// The [`Stat`] of a znode, or `None` if there is no such znode.
@@ -80,11 +76,7 @@ impl Client {
     /// As [`get_data`](Self::get_data).
     pub fn get_children(&self, path: &str) -> Call<(Vec<String>, Stat)> {
         let request = self.server_path(path, false).map(|path| GetDataRequest { path, watch: false });
-        self.call::<ops::GetChildren2, _>(request, |reply| {
-            let GetChildren2Response { children, stat } = reply.decode()?;
-            Ok((children.to_strings(), stat))
-        })
-        .at(path)
+        self.call::<ops::GetChildren2, _>(request, children).at(path)
     }
 
     /// The names of a znode's children, in no order, without its [`Stat`]: the reply is 68 bytes shorter.
@@ -221,6 +213,16 @@ impl Client {
             reply.decode::<WhoAmIResponse>().map(|response| response.identities.to_vec())
         })
     }
+}
+
+pub(super) fn data(reply: &Reply<'_>) -> Result<(Bytes, Stat), Error> {
+    let GetDataResponse { data, stat } = reply.decode()?;
+    Ok((data.unwrap_or_default(), stat))
+}
+
+pub(super) fn children(reply: &Reply<'_>) -> Result<(Vec<String>, Stat), Error> {
+    let GetChildren2Response { children, stat } = reply.decode()?;
+    Ok((children.to_strings(), stat))
 }
 
 pub(super) fn found(reply: &Reply<'_>) -> Result<Option<Stat>, Error> {

@@ -1,6 +1,10 @@
 //! Operations about watches: streams, one-shot watches left by reads, checks and removals.
 
-use super::Client;
+use super::{
+    Client,
+    config::config,
+    read::{children, data, found},
+};
 use crate::{
     call::{Call, Finish, Reply},
     driver::{
@@ -18,7 +22,7 @@ use zk_proto::{
     Bytes, ErrorCode, Op, OpCode, Stat, WatchMode,
     frame::TooLarge,
     ops,
-    records::{Empty, GetChildren2Response, GetDataRequest, GetDataResponse, StatResponse, WatchesRequest},
+    records::{Empty, GetDataRequest, WatchesRequest},
     session::{EncodedRequest, Outcome, WatchKind},
     watch::{WatcherType, is_at_or_below},
 };
@@ -157,10 +161,7 @@ impl Client {
     /// # }
     /// ```
     pub fn get_data_and_watch(&self, path: &str) -> WatchCall<(Bytes, Stat)> {
-        self.read_and_watch::<ops::GetData, _>(path, WatchKind::Data, |reply| {
-            let GetDataResponse { data, stat } = reply.decode()?;
-            Ok((data.unwrap_or_default(), stat))
-        })
+        self.read_and_watch::<ops::GetData, _>(path, WatchKind::Data, data)
     }
 
     /// [`exists`](Self::exists) that leaves a one-shot watch: it tells that the znode was created, or of the next change
@@ -188,11 +189,7 @@ impl Client {
     /// # }
     /// ```
     pub fn exists_and_watch(&self, path: &str) -> WatchCall<Option<Stat>> {
-        self.read_and_watch::<ops::Exists, _>(path, WatchKind::Exist, |reply| match reply.decode::<StatResponse>() {
-            Ok(found) => Ok(Some(found.stat)),
-            Err(Error::Refused { code: ErrorCode::NO_NODE, .. }) => Ok(None),
-            Err(error) => Err(error),
-        })
+        self.read_and_watch::<ops::Exists, _>(path, WatchKind::Exist, found)
     }
 
     /// [`get_children`](Self::get_children) that leaves a one-shot watch: it tells that a child was created or deleted, or
@@ -205,10 +202,7 @@ impl Client {
     /// # Errors
     /// As [`get_children`](Self::get_children), and [`UsageError::WatchConflict`].
     pub fn get_children_and_watch(&self, path: &str) -> WatchCall<(Vec<String>, Stat)> {
-        self.read_and_watch::<ops::GetChildren2, _>(path, WatchKind::Child, |reply| {
-            let GetChildren2Response { children, stat } = reply.decode()?;
-            Ok((children.to_strings(), stat))
-        })
+        self.read_and_watch::<ops::GetChildren2, _>(path, WatchKind::Child, children)
     }
 
     /// [`get_config`](Self::get_config) that leaves a one-shot watch of its next change. The path in the event is
@@ -222,9 +216,7 @@ impl Client {
     /// As [`get_config`](Self::get_config), and [`UsageError::WatchConflict`].
     pub fn get_config_and_watch(&self) -> WatchCall<EnsembleConfig> {
         let server = Ok(Cow::Borrowed(CONFIG_PATH));
-        self.read_and_watch_at::<ops::GetData, _>(CONFIG_PATH, server, WatchKind::Data, |reply| {
-            reply.decode().map(EnsembleConfig::new)
-        })
+        self.read_and_watch_at::<ops::GetData, _>(CONFIG_PATH, server, WatchKind::Data, config)
     }
 
     fn read_and_watch<O, R>(&self, path: &str, kind: WatchKind, finish: Finish<R>) -> WatchCall<R>

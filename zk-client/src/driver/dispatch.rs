@@ -4,7 +4,7 @@ use super::{
     Connection, Driver, Link,
     fanout::{Line, NoWatch, tell},
     ticket::{ConsumerId, Ticket},
-    watching::code_of,
+    watching::{code_of, is_followed},
 };
 use crate::{
     call::Outcomes,
@@ -102,8 +102,9 @@ impl Driver {
     /// Paths of events are the server's until a consumer with a root of its own is told.
     fn tell_event(&mut self, id: ConsumerId, event: &WatchedEvent) {
         self.with_consumer(id, |consumer, requests| {
-            let path = requests.chroot.text_to_client(&event.path);
-            consumer.handle(Input::Event(&WatchedEvent { path, ..event.clone() }), requests);
+            let WatchedEvent { event_type, state, ref path, zxid } = *event;
+            let path = requests.chroot.text_to_client(path);
+            consumer.handle(Input::Event(&WatchedEvent { event_type, state, path, zxid }), requests);
         });
     }
 
@@ -213,9 +214,7 @@ impl Driver {
             }
             Ticket::Again(read) => read.1.send(Outcomes::Interrupted { by, outcome }),
             Ticket::Inline { consumer, token, .. } => self.tell(consumer, Input::Interrupted { token }),
-            Ticket::Watch { path, mode, asked }
-                if matches!(by, Interruption::ConnectionLost | Interruption::SessionExpired) && !self.ended =>
-            {
+            Ticket::Watch { path, mode, asked } if is_followed(by) && !self.ended => {
                 let line = &mut Line { session: &mut self.session, now };
                 self.fanout.watch_interrupted(line, &path, mode, asked);
             }

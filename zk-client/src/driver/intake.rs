@@ -4,7 +4,6 @@ use super::{
     COMMANDS_A_TURN, Driver, IN_FLIGHT_MAX,
     ticket::{Command, Ticket},
 };
-use zk_proto::session::Outcome;
 
 /// Commands that are kept here while too many requests are on their way; more wait in the handles' queue.
 pub(super) const HELD_MAX: usize = 16 * 1024;
@@ -17,8 +16,8 @@ impl Driver {
 
     /// Takes over what was just received. Everything is looked at, so that a deadline is kept however long the queue is.
     pub(super) fn take_commands(&mut self) {
-        for command in self.batch.drain(..) {
-            if let Some(at) = command.deadline() {
+        for mut command in self.batch.drain(..) {
+            if let Some(at) = command.caller().and_then(|caller| caller.deadline()) {
                 self.deadlines.add(at);
             }
             self.held.push_back(command);
@@ -34,8 +33,7 @@ impl Driver {
                 break;
             }
             let Some(mut command) = self.held.pop_front() else { break };
-            command.expire(self.turn_at, Outcome::NotSent);
-            if command.is_over() {
+            if command.is_too_late(self.turn_at) {
                 continue;
             }
             // A fenced request that has to wait for a connection ends with its session: the machine sees to that.
@@ -85,7 +83,6 @@ impl Driver {
             ticket.expire(now, outcome);
         }
         self.session.withdraw(|ticket| matches!(ticket, Ticket::Call(caller) if caller.is_gone()));
-        self.held.iter_mut().for_each(|command| command.expire(now, Outcome::NotSent));
-        self.held.retain(|command| !command.is_over());
+        self.held.retain_mut(|command| !command.is_too_late(now));
     }
 }

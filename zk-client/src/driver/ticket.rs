@@ -103,7 +103,8 @@ pub(crate) enum WatchCommand {
 }
 
 impl Command {
-    fn caller(&self) -> Option<&Caller> {
+    /// Who waits for an outcome.
+    pub(crate) fn caller(&mut self) -> Option<&mut Caller> {
         match self {
             Self::Submit(_, answer)
             | Self::AddAuth { answer, .. }
@@ -116,56 +117,24 @@ impl Command {
         }
     }
 
-    /// When its caller's time is over.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.caller()?.deadline()
-    }
-
-    /// Whether its caller was told that the time is over.
-    pub(crate) fn is_over(&self) -> bool {
-        self.caller().is_some_and(Caller::is_gone)
-    }
-
-    /// Tells a caller whose time is over.
-    pub(crate) fn expire(&mut self, now: Instant, outcome: Outcome) {
-        match self {
-            Self::Submit(_, answer)
-            | Self::AddAuth { answer, .. }
-            | Self::Watch(WatchCommand::Read { answer, .. } | WatchCommand::Remove { answer, .. }) => {
-                answer.expire(now, outcome);
-            }
-            Self::Fenced(_, command) => command.expire(now, outcome),
-            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_))
-            | Self::Attach(..)
-            | Self::AcceptRebuilt(_)
-            | Self::UpdateServers(_) => {}
-        }
+    /// Tells a caller whose time is over before the command was carried out; whether that is so.
+    pub(crate) fn is_too_late(&mut self, now: Instant) -> bool {
+        self.caller().is_some_and(|caller| {
+            caller.expire(now, Outcome::NotSent);
+            caller.is_gone()
+        })
     }
 
     /// What is to be done in this session; who waits for what was meant for another is told so.
     pub(crate) fn pass(self, session: SessionId) -> Option<Self> {
-        let Self::Fenced(fence, command) = self else { return Some(self) };
+        let Self::Fenced(fence, mut command) = self else { return Some(self) };
         if fence == session {
             return Some(*command);
         }
-        if let Some(answer) = command.into_answer() {
-            answer.send(Outcomes::Fenced(fence));
+        if let Some(caller) = command.caller() {
+            caller.give_up(Outcomes::Fenced(fence));
         }
         None
-    }
-
-    /// Who waits for an outcome.
-    pub(crate) fn into_answer(self) -> Option<Caller> {
-        match self {
-            Self::Submit(_, answer)
-            | Self::AddAuth { answer, .. }
-            | Self::Watch(WatchCommand::Read { answer, .. } | WatchCommand::Remove { answer, .. }) => Some(answer),
-            Self::Fenced(_, command) => command.into_answer(),
-            Self::Watch(WatchCommand::Feed(..) | WatchCommand::Report(_))
-            | Self::Attach(..)
-            | Self::AcceptRebuilt(_)
-            | Self::UpdateServers(_) => None,
-        }
     }
 }
 

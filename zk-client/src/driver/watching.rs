@@ -88,7 +88,7 @@ impl Driver {
 }
 
 /// Whether another connection may follow.
-const fn is_followed(by: Interruption) -> bool {
+pub(super) const fn is_followed(by: Interruption) -> bool {
     matches!(by, Interruption::ConnectionLost | Interruption::SessionExpired)
 }
 

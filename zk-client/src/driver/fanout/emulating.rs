@@ -6,7 +6,10 @@ use super::{
     Fanout, Line, NoWatch, Side, Waiter, WaiterId,
     emulation::{Doing, Emulation, Halt, ZNODES_MAX},
 };
-use crate::watch::{GapReason, Notification, WatchItem};
+use crate::{
+    driver::watching::code_of,
+    watch::{GapReason, Notification, WatchItem},
+};
 use std::sync::Arc;
 use tokio::time::Instant;
 use zk_proto::{
@@ -37,6 +40,12 @@ impl Fanout {
         self.carry_out(line, &root, mode, asked, Instant::now(), doing);
     }
 
+    /// An emulated watch, if it is still the one that was asked for under this number.
+    fn emulation(&mut self, root: &str, mode: WatchMode, asked: u64) -> Option<&mut Emulation> {
+        let group = self.groups_mut(mode).get_mut(root).filter(|group| group.asked == asked)?;
+        group.emulation.as_deref_mut()
+    }
+
     /// Lets an emulated watch act, if it is still there.
     pub(super) fn emulated(
         &mut self,
@@ -48,8 +57,7 @@ impl Fanout {
         act: impl FnOnce(&mut Emulation, &mut Doing),
     ) {
         let mut doing = Doing::default();
-        let group = self.groups_mut(mode).get_mut(&**root).filter(|group| group.asked == asked);
-        let Some(emulation) = group.and_then(|group| group.emulation.as_mut()) else { return };
+        let Some(emulation) = self.emulation(root, mode, asked) else { return };
         act(emulation, &mut doing);
         self.carry_out(line, root, mode, asked, received, doing);
     }
@@ -118,14 +126,8 @@ impl Fanout {
     ) {
         let Waiter::Emulation { root, mode, asked } = &waiter else { return };
         let side = Side::of(kind);
-        let code = match result {
-            Ok(_) | Err(ReplyFailure::TooLarge(_)) => Ok(()),
-            Err(ReplyFailure::Refused(code)) => Err(*code),
-        };
         let mut doing = Doing::default();
-        let group = self.groups_mut(*mode).get_mut(&**root).filter(|group| group.asked == *asked);
-        let emulation = group.and_then(|group| group.emulation.as_mut());
-        let is_wanted = emulation.is_some_and(|emulation| {
+        let is_wanted = self.emulation(root, *mode, *asked).is_some_and(|emulation| {
             match side {
                 Side::Data => match read(result, |reply: StatResponse| reply.stat) {
                     Ok(answer) => emulation.exists_answered(path, answer, &mut doing),
@@ -144,7 +146,7 @@ impl Fanout {
         // What is not needed any more is removed at once, and is not among the cancelled.
         doing.cancels.retain(|(at, of)| (at.as_ref(), *of) != (path, side));
         let (root, mode, asked) = (root.clone(), *mode, *asked);
-        self.oneshots.answered(line, path, kind, is_wanted.then_some(waiter), code);
+        self.oneshots.answered(line, path, kind, is_wanted.then_some(waiter), code_of(result));
         self.carry_out(line, &root, mode, asked, received, doing);
     }
 
@@ -152,9 +154,7 @@ impl Fanout {
     pub(crate) fn look_interrupted(&mut self, line: &mut Line<'_>, path: &str, kind: WatchKind, waiter: Waiter) {
         let Waiter::Emulation { root, mode, asked } = &waiter else { return };
         let side = Side::of(kind);
-        let group = self.groups_mut(*mode).get_mut(&**root).filter(|group| group.asked == *asked);
-        let emulation = group.and_then(|group| group.emulation.as_mut());
-        if emulation.is_some_and(|emulation| emulation.interrupted(path, side)) {
+        if self.emulation(root, *mode, *asked).is_some_and(|emulation| emulation.interrupted(path, side)) {
             line.look(path, side, waiter);
         } else {
             self.oneshots.interrupted(line, path, side);

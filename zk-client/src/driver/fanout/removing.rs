@@ -2,7 +2,7 @@
 //!
 //! Source: protocol.md sections 3.4 and 4.6.
 
-use super::{Fanout, Group, Line, MODES, Removal, Removed, Side, WaiterId};
+use super::{Fanout, Group, Line, MODES, Removal, Removed, Side, WaiterId, oneshots::SIDES};
 use crate::{call::Outcomes, client::WatchInfo, driver::ticket::ConsumerId, sweep::Dropped};
 use std::collections::BTreeSet;
 use zk_proto::{
@@ -102,7 +102,7 @@ impl Fanout {
     pub(crate) fn remove_watches(&mut self, line: &mut Line<'_>, path: &str, kinds: WatcherType, told: Removed) {
         self.sweep(line);
         let (mut told, mut any) = (told, false);
-        for side in [Side::Data, Side::Child] {
+        for side in SIDES {
             let meant = if side == Side::Data { WatcherType::DATA } else { WatcherType::CHILDREN };
             if kinds == WatcherType::ANY || kinds == meant {
                 any |= self.oneshots.remove_callers(line, path, side, &mut told);
