@@ -18,7 +18,8 @@ pub type Dialed<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>
 
 /// Resolves names and opens transports.
 pub trait Dial: Send + Sync + 'static {
-    /// All addresses of a host. Asked anew at every attempt.
+    /// All addresses of a host, in the order in which they are tried: the next one starts when one has failed, or has hung for
+    /// 250 ms. Asked anew at every attempt.
     fn resolve<'a>(&'a self, host: &'a HostPort) -> Dialed<'a, Vec<SocketAddr>>;
 
     /// Opens a transport to an address. The caller limits the time.
@@ -30,13 +31,14 @@ pub trait Dial: Send + Sync + 'static {
     }
 }
 
-/// The system's resolver and TCP with `TCP_NODELAY`.
+/// The system's resolver and TCP with `TCP_NODELAY`. The addresses of a name are tried by chance, so that clients of a name that
+/// stands for many servers spread over them, and IPv6 and IPv4 in turn, so that a family without a route costs one head start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TcpDial;
 
 impl Dial for TcpDial {
     fn resolve<'a>(&'a self, host: &'a HostPort) -> Dialed<'a, Vec<SocketAddr>> {
-        Box::pin(async move { Ok(tokio::net::lookup_host((host.host.as_str(), host.port)).await?.collect()) })
+        Box::pin(async move { Ok(spread(tokio::net::lookup_host((host.host.as_str(), host.port)).await?.collect())) })
     }
 
     fn dial<'a>(&'a self, _host: &'a HostPort, addr: SocketAddr) -> Dialed<'a, Box<dyn Transport>> {
@@ -45,5 +47,43 @@ impl Dial for TcpDial {
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as Box<dyn Transport>)
         })
+    }
+}
+
+/// Shuffles addresses, and lets their families take turns; the one that the resolver put first begins.
+fn spread(mut addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addrs.first().is_some_and(SocketAddr::is_ipv6);
+    fastrand::shuffle(&mut addrs);
+    let (preferred, mut others): (Vec<_>, Vec<_>) = addrs.into_iter().partition(|addr| addr.is_ipv6() == first_is_v6);
+    let mut spread = Vec::with_capacity(preferred.len() + others.len());
+    for addr in preferred {
+        spread.push(addr);
+        spread.extend(others.pop());
+    }
+    spread.append(&mut others);
+    spread
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    // goal: N8
+    #[test]
+    fn addresses_are_shuffled_and_families_take_turns() {
+        let v4 = |number: u8| SocketAddr::from(([10, 0, 0, number], 1));
+        let v6 = |number: u16| SocketAddr::from(([0xfe80, 0, 0, 0, 0, 0, 0, number], 1));
+        let resolved = vec![v6(1), v6(2), v4(1), v4(2), v4(3)];
+        let mut firsts = BTreeSet::new();
+        for _ in 0..200 {
+            let spread = spread(resolved.clone());
+            let families: Vec<_> = spread.iter().map(SocketAddr::is_ipv6).collect();
+            assert_eq!(families, [true, false, true, false, false]);
+            assert_eq!(spread.iter().copied().collect::<BTreeSet<_>>(), resolved.iter().copied().collect());
+            firsts.insert(spread[0]);
+        }
+        assert_eq!(firsts.len(), 2, "each of the preferred family comes first now and then");
+        assert_eq!(spread(Vec::new()), []);
     }
 }

@@ -194,8 +194,7 @@ impl Driver {
         let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
         while !self.ended {
             if let Link::Down(attempt @ None) = &mut self.link {
-                let patience = self.hosts.patience(self.settings.session.timeout);
-                *attempt = Some(self.hosts.attempt(self.settings.dial.clone(), patience));
+                *attempt = Some(self.hosts.attempt(self.settings.dial.clone(), self.settings.session.timeout));
             }
             let deadline = self.deadline();
             // A deadline that moved away, as a ping's does with every request, is left to fire for nothing:
@@ -265,31 +264,26 @@ impl Driver {
 
     fn attempted(&mut self, mut attempted: Attempted) {
         self.hosts.dialed(&mut attempted);
-        let server = attempted.server;
-        match attempted.result {
-            Ok((addr, transport)) => {
-                if let Some(error) = self.overheard(addr) {
-                    self.link = Link::Down(None);
-                    return self.attempt_failed(server, error.to_string());
-                }
-                self.inbox.clear();
-                self.outbox.clear();
-                self.link = Link::Up(transport);
-                self.peer = Some((server, addr));
-                let patience = self.hosts.patience(self.settings.session.timeout);
-                let now = self.now();
-                self.session.handle_dialed(now, patience);
-            }
-            Err(error) => {
-                self.link = Link::Down(None);
-                self.attempt_failed(server, error.to_string());
-            }
+        let Some((server, addr, transport)) = attempted.stands else {
+            self.link = Link::Down(None);
+            return self.attempt_failed();
+        };
+        if let Some(error) = self.overheard(addr) {
+            self.link = Link::Down(None);
+            self.hosts.note(server, error.to_string());
+            return self.attempt_failed();
         }
+        self.inbox.clear();
+        self.outbox.clear();
+        self.link = Link::Up(transport);
+        self.peer = Some((server, addr));
+        let patience = self.hosts.patience(self.settings.session.timeout);
+        let now = self.now();
+        self.session.handle_dialed(now, patience);
     }
 
-    fn attempt_failed(&mut self, server: String, why: String) {
-        tracing::debug!(server, why, "attempt to connect failed");
-        self.hosts.failed(server, why);
+    fn attempt_failed(&mut self) {
+        self.hosts.failed();
         self.tell_progress();
         if self.hosts.is_stuck() && self.session.credentials().id == SessionId::NONE {
             self.give_up_waiting();

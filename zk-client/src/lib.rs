@@ -25,7 +25,7 @@
 //!
 //! A [`Client`] is a cheap handle; clone it freely. One task per session, the driver, owns the socket and
 //! the protocol machine of `zk-proto`. It reconnects by itself, to servers in random order, with names
-//! resolved at each attempt and a back-off with full jitter.
+//! resolved at each attempt, all addresses tried, and pauses with full jitter.
 //!
 //! Reads that are called together travel together ([`Connector::batch_reads`]). An operation is sent once: when its answer
 //! is lost, or does not come in time ([`Client::with_timeout`]), the error says whether it may have been carried out. Those

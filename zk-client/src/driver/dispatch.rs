@@ -144,7 +144,8 @@ impl Driver {
                 self.hosts.unanswered(last_zxid);
             }
             // A transport knows better: TLS, for one, says only in the first read that our certificate was refused.
-            return self.attempt_failed(server, transport_error.unwrap_or_else(|| why.to_string()));
+            self.hosts.note(server, transport_error.unwrap_or_else(|| why.to_string()));
+            return self.attempt_failed();
         }
         tracing::warn!(server, %why, zxid = %self.session.last_zxid(), "connection lost; watches will be set again");
         self.hosts.lost();

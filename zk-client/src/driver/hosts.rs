@@ -1,25 +1,35 @@
 //! Which server is tried next, and when.
 //!
-//! Hosts are shuffled once and tried in turn, names are resolved at each attempt and every address is
-//! tried; between attempts lies a back-off with full jitter, except before the very first. Knows nothing of sessions, and of
-//! ZooKeeper only what a failed attempt said.
+//! Hosts are shuffled once and tried in turn, names are resolved at each attempt and every address is tried. Knows nothing of
+//! sessions, and of ZooKeeper only what a failed attempt said.
+//!
+//! Pauses have full jitter. There is a short one before the first attempt after a lost connection, and none before the other
+//! hosts of the round: where one server is lost, another one is found fast. Once every host has failed, it is the ensemble that
+//! is down or restarts, and all its clients are waiting: the pause before the next round is long, so that they do not all come
+//! in the moment in which it is back.
 
 use crate::{
     connect_string::HostPort,
     dial::{Dial, Transport},
     error::{Attempt, Unreachable},
 };
+mod racing;
 mod rebalancing;
 
 use rebalancing::Move;
-use std::{collections::VecDeque, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 use zk_proto::Zxid;
 
-/// The longest pause before the first attempt after a lost connection; doubles with each failed one.
-pub(crate) const BACKOFF_BASE: Duration = Duration::from_millis(250);
+/// The longest pause before the first attempt after a lost connection: who lost it with a thousand others does not come back in
+/// step with them.
+const PAUSE_FIRST_MAX: Duration = Duration::from_millis(250);
+
+/// The longest pause before the second round; doubles with each round. A thousand clients then come at no more than some thirty
+/// in a tenth of a second.
+const PAUSE_OF_ROUND_MIN: Duration = Duration::from_secs(5);
 
 /// No pause is longer.
-pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(10);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Rounds in which every server closed without an answer before operations that wait without a session are told.
 const ROUNDS_BEHIND_MAX: u32 = 5;
@@ -34,11 +44,11 @@ pub(crate) struct Hosts {
     at: usize,
     /// Addresses of the current host that were not tried yet.
     addrs: VecDeque<SocketAddr>,
-    /// Attempts failed since the last connection.
+    /// Addresses, or names that led to none, that failed since the last connection, each time counted.
     failures: u32,
     /// Hosts of which every address failed since the last connection, each time counted.
     turns: usize,
-    fresh: bool,
+    next_pause: Pause,
     /// The connection is given up for a better place, which is the front of the list.
     is_moving: bool,
     /// How often every host has failed since the last connection.
@@ -48,12 +58,25 @@ pub(crate) struct Hosts {
     behind: (u32, Zxid),
 }
 
-/// What an attempt brought.
+/// What comes before the next attempt.
+#[derive(Clone, Copy, Debug)]
+enum Pause {
+    /// The very first attempt, one that moves, or another host of a round.
+    None,
+    /// A connection was lost.
+    First,
+    /// All hosts have failed.
+    Round,
+}
+
+/// What an attempt on a host brought.
 pub(crate) struct Attempted {
-    pub(crate) server: String,
+    /// The host with the address that was reached, the address, and the way to it.
+    pub(crate) stands: Option<(String, SocketAddr, Box<dyn Transport>)>,
+    /// What was tried in vain.
+    failed: Vec<Attempt>,
     /// Addresses of the host that are still to be tried.
     rest: VecDeque<SocketAddr>,
-    pub(crate) result: io::Result<(SocketAddr, Box<dyn Transport>)>,
 }
 
 /// An attempt under way.
@@ -68,7 +91,7 @@ impl Hosts {
             addrs: VecDeque::new(),
             failures: 0,
             turns: 0,
-            fresh: true,
+            next_pause: Pause::None,
             is_moving: false,
             rounds: 0,
             attempts: Vec::new(),
@@ -83,46 +106,57 @@ impl Hosts {
     }
 
     /// Starts the next attempt, pause included.
-    pub(crate) fn attempt(&mut self, dial: Arc<dyn Dial>, patience: Duration) -> Attempting {
-        let pause = self.pause(patience);
+    pub(crate) fn attempt(&mut self, dial: Arc<dyn Dial>, session_timeout: Duration) -> Attempting {
+        let patience = self.patience(session_timeout);
+        let pause = self.pause(session_timeout);
         let host = self.order.get(self.at).cloned();
-        let addrs = std::mem::take(&mut self.addrs);
+        let rest = std::mem::take(&mut self.addrs);
         Box::pin(async move {
             tokio::time::sleep(pause).await;
-            let Some(host) = host else {
-                let result = Err(io::Error::other("no hosts"));
-                return Attempted { server: String::new(), rest: VecDeque::new(), result };
-            };
-            let (server, rest, result) = one_attempt(&*dial, &host, addrs, patience).await;
-            Attempted { server, rest, result }
+            match host {
+                Some(host) => racing::attempt(&*dial, &host, rest, patience).await,
+                None => Attempted { stands: None, failed: Vec::new(), rest: VecDeque::new() },
+            }
         })
     }
 
-    /// The back-off before the next attempt: anything between zero and a bound that doubles. Pauses before all hosts
-    /// together take half the session timeout at most, so that no session expires because we slept.
-    fn pause(&mut self, patience: Duration) -> Duration {
-        if std::mem::take(&mut self.fresh) {
-            return Duration::ZERO;
-        }
-        let bound = BACKOFF_BASE.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX).min(patience / 2);
-        bound.mul_f64(fastrand::f64())
+    /// The pause before the next attempt: anything between zero and a bound, which is half the session timeout at most, so that
+    /// no session expires because we slept.
+    fn pause(&mut self, session_timeout: Duration) -> Duration {
+        let bound = match std::mem::replace(&mut self.next_pause, Pause::None) {
+            Pause::None => Duration::ZERO,
+            Pause::First => PAUSE_FIRST_MAX,
+            Pause::Round => {
+                PAUSE_OF_ROUND_MIN.saturating_mul(1 << self.rounds.saturating_sub(1).min(16)).min(PAUSE_MAX)
+            }
+        };
+        bound.min(session_timeout / 2).mul_f64(fastrand::f64())
     }
 
-    /// The transport stands; its host's other addresses are kept for the case that it leads nowhere.
+    /// An attempt came to an end; addresses that were not tried are kept for the case that its transport leads nowhere.
     pub(crate) fn dialed(&mut self, attempted: &mut Attempted) {
         self.addrs = std::mem::take(&mut attempted.rest);
+        for Attempt { server, why } in attempted.failed.drain(..) {
+            self.note(server, why);
+        }
     }
 
-    /// An attempt failed, before or after its transport stood.
-    pub(crate) fn failed(&mut self, server: String, why: String) {
+    /// An address or a name failed.
+    pub(crate) fn note(&mut self, server: String, why: String) {
+        tracing::debug!(server, why, "attempt to connect failed");
         self.failures = self.failures.saturating_add(1);
         self.attempts.retain(|attempt| attempt.server != server);
         self.attempts.push(Attempt { server, why });
+    }
+
+    /// An attempt failed, before or after its transport stood.
+    pub(crate) fn failed(&mut self) {
         if self.addrs.is_empty() {
             self.next_host();
             self.turns += 1;
             if self.turns.is_multiple_of(self.order.len().max(1)) {
                 self.rounds += 1;
+                self.next_pause = Pause::Round;
             }
         }
     }
@@ -159,15 +193,16 @@ impl Hosts {
         self.at = stays.and_then(|current| self.order.iter().position(|server| server == current)).unwrap_or(0);
         self.addrs.clear();
         self.is_moving = is_connected && stays.is_none();
-        self.fresh = !is_connected;
+        self.next_pause = Pause::None;
         self.is_moving
     }
 
     /// The connection to it is lost: begin with another one.
     pub(crate) fn lost(&mut self) {
         if std::mem::take(&mut self.is_moving) {
-            self.fresh = true;
+            self.next_pause = Pause::None;
         } else {
+            self.next_pause = Pause::First;
             self.next_host();
         }
         self.rounds = 0;
@@ -199,34 +234,5 @@ impl Hosts {
 
     pub(crate) fn unreachable(&self) -> Unreachable {
         Unreachable { attempts: self.attempts.clone(), behind: self.behind() }
-    }
-}
-
-async fn one_attempt(
-    dial: &dyn Dial,
-    host: &HostPort,
-    mut addrs: VecDeque<SocketAddr>,
-    patience: Duration,
-) -> (String, VecDeque<SocketAddr>, io::Result<(SocketAddr, Box<dyn Transport>)>) {
-    let too_slow =
-        |what: &str| io::Error::new(io::ErrorKind::TimedOut, format!("{what} took longer than {patience:?}"));
-    if addrs.is_empty() {
-        match tokio::time::timeout(patience, dial.resolve(host)).await {
-            Ok(Ok(resolved)) => addrs = resolved.into(),
-            Ok(Err(error)) => {
-                let error = io::Error::new(error.kind(), format!("the name does not resolve: {error}"));
-                return (host.to_string(), addrs, Err(error));
-            }
-            Err(_) => return (host.to_string(), addrs, Err(too_slow("resolving the name"))),
-        }
-    }
-    let Some(addr) = addrs.pop_front() else {
-        return (host.to_string(), addrs, Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
-    };
-    let server = if host.host.parse() == Ok(addr.ip()) { host.to_string() } else { format!("{host} ({addr})") };
-    match tokio::time::timeout(patience, dial.dial(host, addr)).await {
-        Ok(Ok(transport)) => (server, addrs, Ok((addr, transport))),
-        Ok(Err(error)) => (server, addrs, Err(error)),
-        Err(_) => (server, addrs, Err(too_slow("connecting"))),
     }
 }
