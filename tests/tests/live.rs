@@ -29,5 +29,7 @@ mod scene;
 mod security;
 #[path = "live/sessions.rs"]
 mod sessions;
+#[path = "live/tracking.rs"]
+mod tracking;
 #[path = "live/watches.rs"]
 mod watches;

@@ -4,7 +4,7 @@
 use crate::tls::Tls;
 use crate::{
     client::{Client, Shared},
-    connect_string::{ConnectString, ConnectStringError},
+    connect_string::{ConnectString, ConnectStringError, HostPort},
     dial::{Dial, TcpDial},
     driver::{Driver, Ends, Progress, identity::check_len},
     error::{Error, Unreachable},
@@ -65,6 +65,7 @@ pub struct Connector {
     settings: Settings,
     connect_timeout: Duration,
     call_timeout: Option<Duration>,
+    track_config: bool,
     auth: Vec<(String, Secret)>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
@@ -90,6 +91,7 @@ impl Connector {
             settings,
             connect_timeout: Duration::from_secs(10),
             call_timeout: None,
+            track_config: false,
             auth: Vec::new(),
             #[cfg(feature = "tls")]
             tls: None,
@@ -129,6 +131,20 @@ impl Connector {
     /// Whether a session that expired is followed by a new one. Default true.
     pub const fn renew_session(mut self, renew: bool) -> Self {
         self.settings.session.renew = renew;
+        self
+    }
+
+    /// Whether the list of servers is the ensemble's own: the client reads and watches `/zookeeper/config`, which changes with
+    /// each reconfig ([`Client::reconfig`]), and goes on as with [`Client::update_servers`] within four seconds. What this
+    /// connector was given is where it begins, and what it tries too when no server of that list can be reached. Default false.
+    ///
+    /// A configuration is followed if it says where clients reach every member (`;2181` at the end of its line), and only from
+    /// servers that have one: not from one that stands alone. Name servers as the configuration does, or by their address
+    /// where it does: else the client cannot know which member serves it, and moves with the first change. The configuration
+    /// names no ports for TLS: over TLS all servers are taken to have the port that they have here, and nothing
+    /// is followed if those differ. Before 3.6 it is read on each new connection only.
+    pub const fn track_config(mut self, track: bool) -> Self {
+        self.track_config = track;
         self
     }
 
@@ -289,11 +305,24 @@ impl Connector {
             Some(tls) => Settings { dial: tls.over(settings.dial), ..settings },
             None => settings,
         };
+        let port = the_port(&hosts);
+        let encrypts = settings.dial.encrypts();
         let mut driver = Driver::new(settings, hosts, ends);
         driver.present(&self.auth);
+        match (self.track_config, encrypts) {
+            (false, _) => {}
+            (true, true) if port.is_none() => tracing::warn!("servers have different ports for TLS; none are followed"),
+            (true, _) => driver.track_config(port.filter(|_| encrypts)),
+        }
         tokio::spawn(driver.run());
         (client, progress)
     }
+}
+
+/// The port of all servers, if it is one.
+fn the_port(servers: &[HostPort]) -> Option<u16> {
+    let port = servers.first()?.port;
+    servers.iter().all(|server| server.port == port).then_some(port)
 }
 
 /// Waits for the first session.

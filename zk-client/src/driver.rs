@@ -5,6 +5,7 @@
 
 use crate::{
     call::Outcomes,
+    connect_string::HostPort,
     connector::Settings,
     error::Unreachable,
     inline::{Inline, InlineState, Input, Requests},
@@ -125,6 +126,8 @@ pub(crate) struct Driver {
     /// Consumers that an event is for; kept to allocate nothing.
     meant: Vec<ConsumerId>,
     refused: Vec<(ConsumerId, u64, TooLarge)>,
+    /// The servers that a consumer says are to be used.
+    followed: Option<Vec<HostPort>>,
     commands: mpsc::Receiver<Command>,
     batch: Vec<Command>,
     /// Commands that were received and not carried out yet.
@@ -153,7 +156,7 @@ pub(crate) struct Ends {
 }
 
 impl Driver {
-    pub(crate) fn new(settings: Settings, hosts: Vec<crate::connect_string::HostPort>, ends: Ends) -> Self {
+    pub(crate) fn new(settings: Settings, hosts: Vec<HostPort>, ends: Ends) -> Self {
         let epoch = Instant::now();
         Self {
             session: Session::new(settings.session.clone()),
@@ -171,6 +174,7 @@ impl Driver {
             attached: 0,
             meant: Vec::new(),
             refused: Vec::new(),
+            followed: None,
             commands: ends.commands,
             batch: Vec::with_capacity(COMMANDS_A_TURN),
             held: VecDeque::new(),
@@ -337,6 +341,7 @@ impl Driver {
             consumer: id,
             now,
             refused: &mut self.refused,
+            followed: &mut self.followed,
         };
         act(&mut *consumer.inline, &mut requests);
         if consumer.inline.is_done() {

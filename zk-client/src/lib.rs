@@ -113,6 +113,7 @@ mod state;
 mod sweep;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod tracking;
 mod transaction;
 mod walk;
 mod watch;

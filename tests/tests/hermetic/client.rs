@@ -58,6 +58,8 @@ mod subtrees;
 mod tls;
 #[path = "client/too_large.rs"]
 mod too_large;
+#[path = "client/tracking.rs"]
+mod tracking;
 #[path = "client/transactions.rs"]
 mod transactions;
 #[path = "client/updates.rs"]

@@ -42,6 +42,8 @@ const PATIENCE_MIN: Duration = Duration::from_millis(500);
 pub(crate) struct Hosts {
     order: Vec<HostPort>,
     at: usize,
+    /// The servers that the user named, while the list is the ensemble's.
+    named: Option<Vec<HostPort>>,
     /// Addresses of the current host that were not tried yet.
     addrs: VecDeque<SocketAddr>,
     /// Addresses, or names that led to none, that failed since the last connection, each time counted.
@@ -88,6 +90,7 @@ impl Hosts {
         Self {
             order,
             at: 0,
+            named: None,
             addrs: VecDeque::new(),
             failures: 0,
             turns: 0,
@@ -156,6 +159,7 @@ impl Hosts {
             self.turns += 1;
             if self.turns.is_multiple_of(self.order.len().max(1)) {
                 self.rounds += 1;
+                self.fall_back();
                 self.next_pause = Pause::Round;
             }
         }
@@ -169,6 +173,49 @@ impl Hosts {
         self.attempts.clear();
         self.behind.0 = 0;
         self.addrs.clear();
+    }
+
+    /// The ensemble says who its servers are, `peer` being the one that serves us. Whether the connection is to be given up, as
+    /// in [`update`](Self::update); `None` when nothing changes. Nobody moves for the first list: that it calls servers
+    /// otherwise than the user does is no reason to.
+    pub(crate) fn follow(&mut self, servers: Vec<HostPort>, peer: Option<SocketAddr>) -> Option<bool> {
+        // The server in use may be known by its name until now, and in the list by its address.
+        let is_peer = |server: &&HostPort| {
+            peer.is_some_and(|peer| server.port == peer.port() && server.host.parse() == Ok(peer.ip()))
+        };
+        if let Some(current) = self.order.get_mut(self.at)
+            && !servers.contains(current)
+            && let Some(same) = servers.iter().find(is_peer)
+        {
+            *current = same.clone();
+        }
+        let is_same = servers.len() == self.order.len() && servers.iter().all(|server| self.order.contains(server));
+        if self.named.is_some() {
+            return (!is_same).then(|| self.update(servers, peer.is_some()));
+        }
+        let current = self.order.get(self.at).cloned();
+        self.named = Some(std::mem::replace(&mut self.order, servers));
+        fastrand::shuffle(&mut self.order);
+        // Who is in no list is left with the next one.
+        self.order.extend(current.clone().filter(|current| !self.order.contains(current)));
+        self.at = self.order.iter().position(|server| Some(server) == current.as_ref()).unwrap_or(0);
+        None
+    }
+
+    /// What the user says from now on; the ensemble may say otherwise later.
+    pub(crate) fn named(&mut self, servers: &[HostPort]) {
+        if let Some(named) = &mut self.named {
+            *named = servers.to_vec();
+        }
+    }
+
+    /// No server of the ensemble's list can be reached: perhaps it names them as only they know each other.
+    fn fall_back(&mut self) {
+        for server in self.named.iter().flatten() {
+            if !self.order.contains(server) {
+                self.order.push(server.clone());
+            }
+        }
     }
 
     /// Another list. Whether the connection is to be given up, if there is one; those that are to be tried then come first.
