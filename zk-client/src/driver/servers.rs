@@ -8,7 +8,7 @@ use std::time::Duration;
 use zk_proto::session::Outcome;
 
 /// How long a move waits for what is on its way; after that it is a lost connection like any other.
-const MOVE_PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const MOVE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Driver {
     pub(super) fn update_servers(&mut self, servers: Vec<HostPort>) {
@@ -17,6 +17,7 @@ impl Driver {
         tracing::info!(moves, "the list of servers was changed");
         if is_connected {
             self.moving_by = moves.then_some(self.turn_at + MOVE_PATIENCE);
+            self.seek(self.seeking.is_some());
             return;
         }
         // An attempt under way is on a server of the old list.
