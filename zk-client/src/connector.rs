@@ -34,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) request_len_max: usize,
     pub(crate) batch_reads: bool,
+    pub(crate) track_config: bool,
     pub(crate) sasl: Option<Arc<dyn SaslMechanism>>,
     /// Whether credentials may travel unencrypted to other machines.
     pub(crate) plaintext_auth: bool,
@@ -82,6 +83,7 @@ impl Connector {
             dial: Arc::new(TcpDial),
             request_len_max: frame::REQUEST_LEN_MAX,
             batch_reads: true,
+            track_config: false,
             sasl: None,
             plaintext_auth: false,
         };
@@ -123,6 +125,16 @@ impl Connector {
     /// this client puts no more together. Default true.
     pub const fn batch_reads(mut self, batch: bool) -> Self {
         self.settings.batch_reads = batch;
+        self
+    }
+
+    /// Whether the list of servers follows the ensemble's own configuration, `/zookeeper/config`, as with
+    /// [`update_servers`](Client::update_servers): the client watches it, whatever its chroot is, and uses the client addresses
+    /// of all members. Where the configuration names none, as on a server that stands alone or where it says nothing of clients,
+    /// the list stays as it is. The addresses must be such that clients reach them. The watch is a persistent one, so that this
+    /// client has no one-shot watches on that znode. Default false.
+    pub const fn track_config(mut self, track: bool) -> Self {
+        self.settings.track_config = track;
         self
     }
 
@@ -295,6 +307,7 @@ impl Connector {
         };
         let mut driver = Driver::new(settings, hosts, ends);
         driver.present(&self.auth);
+        driver.track_config();
         tokio::spawn(driver.run());
         (client, progress)
     }

@@ -37,6 +37,7 @@ mod link;
 mod seeking;
 mod servers;
 pub(crate) mod ticket;
+mod tracking;
 mod watching;
 
 use batching::Batching;
@@ -48,6 +49,7 @@ use intake::HELD_MAX;
 use link::{Link, READ_BYTES};
 use seeking::{Found, Seeking};
 use ticket::{Command, ConsumerId, Ticket};
+use tracking::Tracked;
 
 /// Requests on their way or waiting in the machine; more wait in the handles' queue.
 const IN_FLIGHT_MAX: usize = 16 * 1024;
@@ -142,6 +144,7 @@ pub(crate) struct Driver {
     moving_by: Option<Instant>,
     /// While a read-only server serves us.
     seeking: Option<Seeking>,
+    tracked: Tracked,
     state: Announcer,
     progress: watch::Sender<Progress>,
     credentials: watch::Sender<Option<Credentials>>,
@@ -187,6 +190,7 @@ impl Driver {
             close_by: None,
             moving_by: None,
             seeking: None,
+            tracked: Tracked::default(),
             state: ends.state,
             progress: ends.progress,
             credentials: ends.credentials,
@@ -225,6 +229,9 @@ impl Driver {
             self.turn_at = Instant::now();
             self.take(turn);
             self.settle();
+            if self.settings.track_config {
+                self.take_tracked();
+            }
             if self.move_on() {
                 self.settle();
             }

@@ -174,3 +174,52 @@ async fn servers_that_all_stay_behind_are_told_of_and_nobody_waits_for_ever() {
     let Err(Error::Unreachable(unreachable)) = within(doubtful).await else { panic!("a server behind took us") };
     assert_eq!(unreachable.behind, None);
 }
+
+/// The configuration names the servers: the client follows it, below a chroot too, and stays where it names none.
+// goal: N9
+#[tokio::test]
+async fn the_list_follows_the_ensembles_configuration() {
+    let ensemble = TestEnsemble::start(3).await.unwrap();
+    let first = &ensemble.members()[0];
+    first.create("/app", b"").unwrap();
+    let config = |members: &[&TestServer]| {
+        let line =
+            |(id, member): (usize, &&TestServer)| format!("server.{id}=127.0.0.1:1:2:participant;{}", member.addr());
+        members.iter().enumerate().map(line).collect::<Vec<_>>().join("\n") + "\nversion=100000000"
+    };
+    let connector = Connector::new(&format!("{}/app", first.connect_string())).unwrap().track_config(true);
+    let client = within(connector.connect()).await.unwrap();
+    let session = client.session_id();
+    for nothing in
+        ["", "nonsense", "server.1=a:b", "server.1=127.0.0.1:1:2", "server.1=a:1:2;99999", "server.1=a b:1:2;1"]
+    {
+        first.set("/zookeeper/config", nothing.as_bytes()).unwrap();
+        within(client.exists("/")).await.unwrap();
+        within(client.exists("/")).await.unwrap();
+        assert_eq!(serving(&ensemble), 0, "{nothing}");
+    }
+    for to in [1, 2, 0, 1] {
+        first.set("/zookeeper/config", config(&[&ensemble.members()[to]]).as_bytes()).unwrap();
+        let addr = ensemble.members()[to].addr();
+        crate::stage::until(
+            &client,
+            move |state| matches!(state, SessionState::Connected { server, .. } if *server == addr),
+        )
+        .await;
+        assert_eq!(client.session_id(), session);
+    }
+    // What was changed while the connection was gone is not missed.
+    ensemble.members()[1].stop().await;
+    until_suspended(&client).await;
+    first.set("/zookeeper/config", config(&[&ensemble.members()[1], &ensemble.members()[2]]).as_bytes()).unwrap();
+    ensemble.members()[1].start_again().await.unwrap();
+    until_connected(&client).await;
+    within(client.exists("/")).await.unwrap();
+    within(client.exists("/")).await.unwrap();
+    let gone = serving(&ensemble);
+    ensemble.members()[gone].stop().await;
+    until_suspended(&client).await;
+    until_connected(&client).await;
+    within(client.exists("/")).await.unwrap();
+    assert_eq!(serving(&ensemble), 3 - gone);
+}
