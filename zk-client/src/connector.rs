@@ -148,7 +148,11 @@ impl Connector {
         self
     }
 
-    /// Whether a read-only server will do. Default false.
+    /// Whether a read-only server will do while there is no other: one that has lost its quorum and serves reads all the same,
+    /// because its `readonlymode.enabled` is set. Writes are refused there with
+    /// [`NOT_READ_ONLY`](crate::ErrorCode::NOT_READ_ONLY). Meanwhile the client asks all servers for one that takes writes, at
+    /// first after a second and in the end once a minute, and moves there. It takes its session along if another server made
+    /// it; a session of a read-only server is replaced. Default false.
     pub const fn read_only(mut self, read_only: bool) -> Self {
         self.settings.session.read_only = read_only;
         self

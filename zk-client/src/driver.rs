@@ -35,6 +35,7 @@ mod hosts;
 pub(crate) mod identity;
 mod intake;
 mod link;
+mod seeking;
 mod servers;
 pub(crate) mod ticket;
 mod watching;
@@ -46,6 +47,7 @@ use hosts::{Attempted, Hosts};
 use identity::Identity;
 use intake::HELD_MAX;
 use link::{Link, READ_BYTES};
+use seeking::{Found, Seeking};
 use ticket::{Command, ConsumerId, Ticket};
 
 /// Requests on their way or waiting in the machine; more wait in the handles' queue.
@@ -77,6 +79,8 @@ enum Turn {
     Read(io::Result<usize>),
     Wrote(io::Result<usize>),
     Attempted(Attempted),
+    /// A server that takes writes, while a read-only one serves us.
+    Found(Found),
     Commands(usize),
     /// There is room for commands that were received before.
     Held,
@@ -139,6 +143,8 @@ pub(crate) struct Driver {
     close_by: Option<Instant>,
     /// The server is to be left for another one, by then at the latest.
     moving_by: Option<Instant>,
+    /// While a read-only server serves us.
+    seeking: Option<Seeking>,
     state: Announcer,
     progress: watch::Sender<Progress>,
     credentials: watch::Sender<Option<Credentials>>,
@@ -184,6 +190,7 @@ impl Driver {
             closing: ends.closing,
             close_by: None,
             moving_by: None,
+            seeking: None,
             state: ends.state,
             progress: ends.progress,
             credentials: ends.credentials,
@@ -212,6 +219,7 @@ impl Driver {
             let is_behind = !self.held.is_empty() && self.has_room();
             let turn = tokio::select! {
                 turn = link::turn(&mut self.link, &mut self.inbox, &mut self.outbox) => turn,
+                found = seeking::turn(&mut self.seeking) => Turn::Found(found),
                 count = self.commands.recv_many(&mut self.batch, COMMANDS_A_TURN), if room => Turn::Commands(count),
                 () = timer.as_mut(), if deadline.is_some() => Turn::Time,
                 () = std::future::ready(()), if is_behind => Turn::Held,
@@ -252,6 +260,7 @@ impl Driver {
                 self.session.handle_closed();
             }
             Turn::Attempted(attempted) => self.attempted(attempted),
+            Turn::Found(found) => self.found(found),
             Turn::Commands(0) | Turn::Close => self.close(),
             Turn::Commands(_) => self.take_commands(),
             Turn::Held => self.run_commands(COMMANDS_A_TURN),

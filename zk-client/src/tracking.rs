@@ -16,6 +16,9 @@ use zk_proto::{WatchMode, Zxid};
 /// come to another server together.
 const SPREAD: Duration = Duration::from_secs(4);
 
+/// Members that are believed: more than an ensemble has, and less than a znode's megabyte could name.
+const SERVERS_MAX: usize = 1_000;
+
 const WATCH: u64 = 0;
 const READ: u64 = 1;
 
@@ -43,7 +46,8 @@ impl Tracker {
         if version.is_none() || version <= self.version {
             return;
         }
-        let servers = where_clients_go(&members).and_then(|servers| servers.parse::<ConnectString>().ok());
+        let members = if members.len() > SERVERS_MAX { &[] } else { &*members };
+        let servers = where_clients_go(members).and_then(|servers| servers.parse::<ConnectString>().ok());
         let Some((mut servers, _)) = servers.map(ConnectString::into_parts) else {
             tracing::warn!(
                 ?version,

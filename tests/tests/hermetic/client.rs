@@ -38,6 +38,8 @@ mod order;
 mod plaintext;
 #[path = "client/privileges.rs"]
 mod privileges;
+#[path = "client/read_only.rs"]
+mod read_only;
 #[path = "client/refusals.rs"]
 mod refusals;
 #[path = "client/sasl.rs"]

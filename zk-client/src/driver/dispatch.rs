@@ -125,8 +125,11 @@ impl Driver {
         let server = *server;
         self.hosts.established();
         self.tell_progress();
+        self.seek(read_only);
         self.connection = Some(Connection { server, session: id, timeout });
-        self.credentials.send_replace(Some(self.session.credentials().clone()));
+        // A read-only server's own session is nothing to go on with.
+        let credentials = Some(self.session.credentials().clone()).filter(|credentials| credentials.id == id);
+        self.credentials.send_replace(credentials);
         self.fanout.resumed(!resumed);
         let replaced = self.replaced.take();
         self.state.send_replace(SessionState::Connected { server, session: id, timeout, read_only, replaced });
@@ -150,9 +153,16 @@ impl Driver {
         tracing::warn!(server, %why, zxid = %self.session.last_zxid(), "connection lost; watches will be set again");
         self.hosts.lost();
         self.moving_by = None;
+        self.seeking = None;
         if let Some(Connection { session, timeout, .. }) = self.connection.take() {
-            let expires = Instant::now() + timeout.saturating_mul(4) / 3;
-            self.state.send_replace(SessionState::Suspended { session, expires });
+            if self.session.credentials().id == session {
+                let expires = Instant::now() + timeout.saturating_mul(4) / 3;
+                self.state.send_replace(SessionState::Suspended { session, expires });
+            } else {
+                // What a read-only server calls a session goes with the connection.
+                self.replaced = Some(session);
+                self.state.send_replace(SessionState::Connecting { expired: None });
+            }
         }
         self.fanout.lost();
         self.tell_all(InlineState::Disconnected);

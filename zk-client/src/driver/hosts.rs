@@ -13,7 +13,7 @@ use crate::{
     dial::{Dial, Transport},
     error::{Attempt, Unreachable},
 };
-mod racing;
+pub(super) mod racing;
 mod rebalancing;
 
 use rebalancing::Move;
@@ -242,6 +242,20 @@ impl Hosts {
         self.is_moving = is_connected && stays.is_none();
         self.next_pause = Pause::None;
         self.is_moving
+    }
+
+    /// Everybody, in the order in which they are tried.
+    pub(crate) fn list(&self) -> &[HostPort] {
+        &self.order
+    }
+
+    /// The connection is to be given up for this server; the others come behind it.
+    pub(crate) fn go_to(&mut self, host: &HostPort, addr: SocketAddr) {
+        if let Some(at) = self.order.iter().position(|known| known == host) {
+            self.at = at;
+            self.addrs = [addr].into();
+            self.is_moving = true;
+        }
     }
 
     /// The connection to it is lost: begin with another one.

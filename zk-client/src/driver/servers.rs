@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use zk_proto::session::Outcome;
 
 /// How long a move waits for what is on its way; after that it is a lost connection like any other.
-const MOVE_PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const MOVE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Driver {
     pub(super) fn update_servers(&mut self, servers: Vec<HostPort>) {
@@ -24,10 +24,10 @@ impl Driver {
 
     /// A consumer may have said which servers are to be used.
     fn follow(&mut self) {
-        if let Some(servers) = self.followed.take()
-            && let Some(moves) = self.hosts.follow(servers, self.connection.map(|connection| connection.server))
-        {
-            self.servers_changed(moves);
+        let Some(servers) = self.followed.take() else { return };
+        match self.hosts.follow(servers, self.connection.map(|connection| connection.server)) {
+            Some(moves) => self.servers_changed(moves),
+            None => self.seek(self.seeking.is_some()),
         }
     }
 
@@ -35,6 +35,7 @@ impl Driver {
         tracing::info!(moves, "the list of servers was changed");
         if self.connection.is_some() {
             self.moving_by = moves.then_some(self.turn_at + MOVE_PATIENCE);
+            self.seek(self.seeking.is_some());
             return;
         }
         // An attempt under way is on a server of the old list.

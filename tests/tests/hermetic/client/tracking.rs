@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::stage::{SESSION, pass, ready, refused, settle, until_connected, within};
+use crate::stage::{SESSION, pass, ready, refused, settle, until_connected, until_suspended, within};
 use tokio::time::Instant;
 use zk_client::{Client, Connector, Dial, Dialed, HostPort, Transport};
 use zk_testkit::server::{TestEnsemble, TestServer};
@@ -97,6 +97,22 @@ async fn a_client_moves_when_its_server_leaves_the_ensemble() {
         pass(Duration::from_secs(5)).await;
         assert_eq!((net.serving(&client), client.session_id()), (Some(third), session));
     }
+}
+
+/// The list is read again on each connection, below a chroot too.
+#[tokio::test(start_paused = true)]
+async fn what_changes_while_there_is_no_connection_is_not_missed() {
+    let net = Net::start().await;
+    net.member(0).create("/app", b"").unwrap();
+    net.config(&text(&[0], 1));
+    let client = net.connect("10.0.0.1/app").await;
+    let session = client.session_id();
+    net.member(0).drop_connections();
+    until_suspended(&client).await;
+    net.config(&text(&[1], 2));
+    pass(Duration::from_secs(10)).await;
+    assert_eq!((net.serving(&client), client.session_id()), (Some(1), session));
+    within(client.exists("/")).await.unwrap().unwrap();
 }
 
 /// A second server joins the one, and everybody hears of it in the same moment.

@@ -19,7 +19,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 type Runner<'a> = (SocketAddr, Dialed<'a, Box<dyn Transport>>);
 
 /// Tries the addresses that are left of a host, or else all that its name has now.
-pub(super) async fn attempt(
+pub(in crate::driver) async fn attempt(
     dial: &dyn Dial,
     host: &HostPort,
     rest: VecDeque<SocketAddr>,
