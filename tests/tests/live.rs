@@ -27,9 +27,9 @@ mod sasl;
 mod scene;
 #[path = "live/security.rs"]
 mod security;
+#[path = "live/servers.rs"]
+mod servers;
 #[path = "live/sessions.rs"]
 mod sessions;
-#[path = "live/tracking.rs"]
-mod tracking;
 #[path = "live/watches.rs"]
 mod watches;
