@@ -4,7 +4,7 @@
 use crate::tls::Tls;
 use crate::{
     client::{Client, Shared},
-    connect_string::{ConnectString, ConnectStringError, HostPort},
+    connect_string::{ConnectString, ConnectStringError, Servers},
     dial::{Dial, TcpDial},
     driver::{Driver, Ends, Progress, identity::check_len},
     error::{Error, Unreachable},
@@ -72,7 +72,9 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// A connector for a connect string: `host:port,host:port/chroot`.
+    /// A connector for a connect string: `host:port,host:port/chroot`, or `dns-srv://name/chroot` where the DNS has SRV records
+    /// of the servers under that name ([`Dial::resolve_srv`]). What the DNS says is not secured: with TLS, give the name that
+    /// certificates must have.
     ///
     /// # Errors
     /// [`UsageError::ConnectString`](crate::UsageError::ConnectString) with what is wrong.
@@ -276,7 +278,7 @@ impl Connector {
     }
 
     fn start(self) -> (Client, watch::Receiver<Progress>) {
-        let (hosts, chroot) = self.servers.into_parts();
+        let (servers, chroot) = self.servers.into_parts();
         let (commands_in, commands) = mpsc::channel(QUEUE_LEN_MAX);
         let (state_in, state, events) = Announcer::new(SessionState::Connecting { expired: None });
         let nothing = Progress { rounds: 0, unreachable: Unreachable { attempts: Vec::new(), behind: None } };
@@ -309,9 +311,9 @@ impl Connector {
             Some(tls) => Settings { dial: tls.over(settings.dial), ..settings },
             None => settings,
         };
-        let port = the_port(&hosts);
+        let port = the_port(&servers);
         let encrypts = settings.dial.encrypts();
-        let mut driver = Driver::new(settings, hosts, ends);
+        let mut driver = Driver::new(settings, servers, ends);
         driver.present(&self.auth);
         match (self.track_config, encrypts) {
             (false, _) => {}
@@ -324,7 +326,8 @@ impl Connector {
 }
 
 /// The port of all servers, if it is one.
-fn the_port(servers: &[HostPort]) -> Option<u16> {
+fn the_port(servers: &Servers) -> Option<u16> {
+    let Servers::Listed(servers) = servers else { return None };
     let port = servers.first()?.port;
     servers.iter().all(|server| server.port == port).then_some(port)
 }

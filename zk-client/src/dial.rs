@@ -3,6 +3,9 @@
 //! The trait is public, so that tests resolve and dial what they like, and so that other transports fit in.
 //! Knows nothing of ZooKeeper.
 
+#[cfg(feature = "dns-srv")]
+mod srv;
+
 use crate::connect_string::HostPort;
 use std::{future::Future, io, net::SocketAddr, pin::Pin};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,11 +19,30 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 /// A future of [`Dial`].
 pub type Dialed<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 
+/// One server of a DNS service (RFC 2782).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SrvRecord {
+    /// The lowest is tried first.
+    pub priority: u16,
+    /// The chance to be first among those of the same priority, in proportion to the others' weights.
+    pub weight: u16,
+    /// The server.
+    pub target: HostPort,
+}
+
 /// Resolves names and opens transports.
 pub trait Dial: Send + Sync + 'static {
     /// All addresses of a host, in the order in which they are tried: the next one starts when one has failed, or has hung for
     /// 250 ms. Asked anew at every attempt.
     fn resolve<'a>(&'a self, host: &'a HostPort) -> Dialed<'a, Vec<SocketAddr>>;
+
+    /// The servers of a service, for `dns-srv://service` as connect string. Asked before the first attempt, and again after each
+    /// round in which all of them failed. Not supported, unless said otherwise: [`TcpDial`] says so with the feature `dns-srv`.
+    fn resolve_srv<'a>(&'a self, service: &'a str) -> Dialed<'a, Vec<SrvRecord>> {
+        let _ = service;
+        let text = "SRV records are not supported here; switch the feature dns-srv of zk-client on";
+        Box::pin(std::future::ready(Err(io::Error::new(io::ErrorKind::Unsupported, text))))
+    }
 
     /// Opens a transport to an address. The caller limits the time.
     fn dial<'a>(&'a self, host: &'a HostPort, addr: SocketAddr) -> Dialed<'a, Box<dyn Transport>>;
@@ -39,6 +61,11 @@ pub struct TcpDial;
 impl Dial for TcpDial {
     fn resolve<'a>(&'a self, host: &'a HostPort) -> Dialed<'a, Vec<SocketAddr>> {
         Box::pin(async move { Ok(spread(tokio::net::lookup_host((host.host.as_str(), host.port)).await?.collect())) })
+    }
+
+    #[cfg(feature = "dns-srv")]
+    fn resolve_srv<'a>(&'a self, service: &'a str) -> Dialed<'a, Vec<SrvRecord>> {
+        Box::pin(srv::lookup(service))
     }
 
     fn dial<'a>(&'a self, _host: &'a HostPort, addr: SocketAddr) -> Dialed<'a, Box<dyn Transport>> {

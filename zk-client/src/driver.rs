@@ -5,7 +5,7 @@
 
 use crate::{
     call::Outcomes,
-    connect_string::HostPort,
+    connect_string::{HostPort, Servers},
     connector::Settings,
     error::Unreachable,
     inline::{Inline, InlineState, Input, Requests},
@@ -162,11 +162,11 @@ pub(crate) struct Ends {
 }
 
 impl Driver {
-    pub(crate) fn new(settings: Settings, hosts: Vec<HostPort>, ends: Ends) -> Self {
+    pub(crate) fn new(settings: Settings, servers: Servers, ends: Ends) -> Self {
         let epoch = Instant::now();
         Self {
             session: Session::new(settings.session.clone()),
-            hosts: Hosts::new(hosts),
+            hosts: Hosts::new(servers),
             link: Link::Down(None),
             peer: None,
             connection: None,

@@ -85,7 +85,8 @@
 //!
 //! # Features
 //!
-//! `tls` (default): [`Connector::tls`](Connector) and the module `tls`. Neither it nor anything else here needs a C compiler.
+//! `tls` (default): [`Connector::tls`](Connector) and the module `tls`. `dns-srv`: connect strings `dns-srv://name`, by a resolver
+//! of some sixty crates. Neither they nor anything else here needs a C compiler.
 
 #[doc = include_str!("coming_from.md")]
 pub mod coming_from {}
@@ -122,7 +123,7 @@ pub use call::Call;
 pub use client::{Client, Parents, WatchInfo};
 pub use connect_string::{ConnectString, ConnectStringError, HostPort};
 pub use connector::Connector;
-pub use dial::{Dial, Dialed, TcpDial, Transport};
+pub use dial::{Dial, Dialed, SrvRecord, TcpDial, Transport};
 pub use ensemble::{EnsembleConfig, Member, MemberAddress, Reconfig, Role};
 pub use error::{Attempt, Error, Unreachable, UsageError};
 pub use inline::{Answer, Inline, InlineState, Input, Refusal, Requests, Token};

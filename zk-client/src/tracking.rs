@@ -47,8 +47,9 @@ impl Tracker {
             return;
         }
         let members = if members.len() > SERVERS_MAX { &[] } else { &*members };
-        let servers = where_clients_go(members).and_then(|servers| servers.parse::<ConnectString>().ok());
-        let Some((mut servers, _)) = servers.map(ConnectString::into_parts) else {
+        let servers =
+            where_clients_go(members).and_then(|servers| servers.parse::<ConnectString>().ok()?.into_list().ok());
+        let Some((mut servers, _)) = servers else {
             tracing::warn!(
                 ?version,
                 "the ensemble's configuration does not say where clients reach each member; not followed"

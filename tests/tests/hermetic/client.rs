@@ -48,6 +48,8 @@ mod sasl;
 mod secrets;
 #[path = "client/servers.rs"]
 mod servers;
+#[path = "client/services.rs"]
+mod services;
 #[path = "client/session_life.rs"]
 mod session_life;
 #[path = "client/sessions.rs"]

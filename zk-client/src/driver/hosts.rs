@@ -9,12 +9,13 @@
 //! in the moment in which it is back.
 
 use crate::{
-    connect_string::HostPort,
+    connect_string::{DNS_SRV, HostPort, Servers},
     dial::{Dial, Transport},
     error::{Attempt, Unreachable},
 };
 pub(super) mod racing;
 mod rebalancing;
+mod srv;
 
 use rebalancing::Move;
 use std::{collections::VecDeque, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
@@ -34,6 +35,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Rounds in which every server closed without an answer before operations that wait without a session are told.
 const ROUNDS_BEHIND_MAX: u32 = 5;
 
+/// Addresses whose failure is kept to be told. A name may lead to others each time, for as long as an outage lasts.
+const ATTEMPTS_MAX: usize = 100;
+
 /// The least patience for one attempt to connect, however many hosts share the session timeout.
 const PATIENCE_MIN: Duration = Duration::from_millis(500);
 
@@ -42,6 +46,10 @@ const PATIENCE_MIN: Duration = Duration::from_millis(500);
 pub(crate) struct Hosts {
     order: Vec<HostPort>,
     at: usize,
+    /// The DNS service whose servers these are.
+    service: Option<String>,
+    /// It is asked before the next attempt.
+    is_asking: bool,
     /// The servers that the user named, while the list is the ensemble's.
     named: Option<Vec<HostPort>>,
     /// Addresses of the current host that were not tried yet.
@@ -79,16 +87,24 @@ pub(crate) struct Attempted {
     failed: Vec<Attempt>,
     /// Addresses of the host that are still to be tried.
     rest: VecDeque<SocketAddr>,
+    /// The servers that the service has now; the first of them was tried.
+    servers: Option<Vec<HostPort>>,
 }
 
 /// An attempt under way.
 pub(crate) type Attempting = Pin<Box<dyn Future<Output = Attempted> + Send>>;
 
 impl Hosts {
-    pub(crate) fn new(mut order: Vec<HostPort>) -> Self {
+    pub(crate) fn new(servers: Servers) -> Self {
+        let (mut order, service) = match servers {
+            Servers::Listed(order) => (order, None),
+            Servers::Service(name) => (Vec::new(), Some(name)),
+        };
         fastrand::shuffle(&mut order);
         Self {
             order,
+            is_asking: service.is_some(),
+            service,
             at: 0,
             named: None,
             addrs: VecDeque::new(),
@@ -104,22 +120,36 @@ impl Hosts {
 
     /// How long one attempt may take: the hosts share the session timeout.
     pub(crate) fn patience(&self, session_timeout: Duration) -> Duration {
-        let hosts = u32::try_from(self.order.len().max(1)).unwrap_or(u32::MAX);
-        (session_timeout / hosts).max(PATIENCE_MIN)
+        share(session_timeout, self.order.len())
     }
 
     /// Starts the next attempt, pause included.
     pub(crate) fn attempt(&mut self, dial: Arc<dyn Dial>, session_timeout: Duration) -> Attempting {
-        let patience = self.patience(session_timeout);
+        let mut patience = self.patience(session_timeout);
         let pause = self.pause(session_timeout);
-        let host = self.order.get(self.at).cloned();
+        let mut host = self.order.get(self.at).cloned();
         let rest = std::mem::take(&mut self.addrs);
+        let asks = std::mem::take(&mut self.is_asking) || self.order.is_empty();
+        let service = self.service.clone().filter(|_| asks);
         Box::pin(async move {
             tokio::time::sleep(pause).await;
-            match host {
-                Some(host) => racing::attempt(&*dial, &host, rest, patience).await,
-                None => Attempted { stands: None, failed: Vec::new(), rest: VecDeque::new() },
+            let (mut servers, mut no_service) = (None, None);
+            if let Some(name) = service {
+                match ask(&*dial, &name, patience).await {
+                    Ok(order) => {
+                        host = order.first().cloned();
+                        patience = share(session_timeout, order.len());
+                        servers = Some(order);
+                    }
+                    Err(why) => no_service = Some(Attempt { server: format!("{DNS_SRV}{name}"), why }),
+                }
             }
+            let mut attempted = match host {
+                Some(host) => racing::attempt(&*dial, &host, rest, patience).await,
+                None => Attempted { stands: None, failed: Vec::new(), rest: VecDeque::new(), servers: None },
+            };
+            attempted.failed.extend(no_service);
+            Attempted { servers, ..attempted }
         })
     }
 
@@ -139,6 +169,10 @@ impl Hosts {
     /// An attempt came to an end; addresses that were not tried are kept for the case that its transport leads nowhere.
     pub(crate) fn dialed(&mut self, attempted: &mut Attempted) {
         self.addrs = std::mem::take(&mut attempted.rest);
+        if let Some(servers) = attempted.servers.take() {
+            self.order = servers;
+            (self.at, self.turns) = (0, 0);
+        }
         for Attempt { server, why } in attempted.failed.drain(..) {
             self.note(server, why);
         }
@@ -149,6 +183,9 @@ impl Hosts {
         tracing::debug!(server, why, "attempt to connect failed");
         self.failures = self.failures.saturating_add(1);
         self.attempts.retain(|attempt| attempt.server != server);
+        if self.attempts.len() >= ATTEMPTS_MAX {
+            self.attempts.remove(0);
+        }
         self.attempts.push(Attempt { server, why });
     }
 
@@ -159,6 +196,7 @@ impl Hosts {
             self.turns += 1;
             if self.turns.is_multiple_of(self.order.len().max(1)) {
                 self.rounds += 1;
+                self.is_asking = true;
                 self.fall_back();
                 self.next_pause = Pause::Round;
             }
@@ -204,6 +242,7 @@ impl Hosts {
 
     /// What the user says from now on; the ensemble may say otherwise later.
     pub(crate) fn named(&mut self, servers: &[HostPort]) {
+        self.service = None;
         if let Some(named) = &mut self.named {
             *named = servers.to_vec();
         }
@@ -296,4 +335,18 @@ impl Hosts {
     pub(crate) fn unreachable(&self) -> Unreachable {
         Unreachable { attempts: self.attempts.clone(), behind: self.behind() }
     }
+}
+
+fn share(session_timeout: Duration, hosts: usize) -> Duration {
+    (session_timeout / u32::try_from(hosts.max(1)).unwrap_or(u32::MAX)).max(PATIENCE_MIN)
+}
+
+/// Asks the DNS for the servers of a service, in the order in which they are to be tried; at least one.
+async fn ask(dial: &dyn Dial, service: &str, patience: Duration) -> Result<Vec<HostPort>, String> {
+    let records = match tokio::time::timeout(patience, dial.resolve_srv(service)).await {
+        Ok(records) => records.map_err(|error| format!("the service does not resolve: {error}"))?,
+        Err(_) => return Err(format!("resolving the service took longer than {patience:?}")),
+    };
+    let order = srv::in_order(records, &mut fastrand::Rng::new());
+    if order.is_empty() { Err("the service has no servers".to_owned()) } else { Ok(order) }
 }

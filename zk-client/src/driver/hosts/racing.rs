@@ -26,7 +26,7 @@ pub(in crate::driver) async fn attempt(
     patience: Duration,
 ) -> Attempted {
     let until = Instant::now() + patience;
-    let mut attempted = Attempted { stands: None, failed: Vec::new(), rest };
+    let mut attempted = Attempted { stands: None, failed: Vec::new(), rest, servers: None };
     if attempted.rest.is_empty() {
         let why = match timeout_at(until, dial.resolve(host)).await {
             Ok(Ok(addrs)) => {
