@@ -141,8 +141,8 @@ impl Connector {
     /// connector was given is where it begins, and what it tries too when no server of that list can be reached. Default false.
     ///
     /// A configuration is followed if it says where clients reach every member (`;2181` at the end of its line), and only from
-    /// servers that have one: not from one that stands alone. Name servers as the configuration does, or by their address
-    /// where it does: else the client cannot know which member serves it, and moves with the first change. The configuration
+    /// servers that have one: not from one that stands alone. Name servers as the configuration does, unless that has
+    /// addresses: else the client cannot know which member serves it, and moves with the first change. The configuration
     /// names no ports for TLS: over TLS all servers are taken to have the port that they have here, and nothing
     /// is followed if those differ. Before 3.6 it is read on each new connection only.
     pub const fn track_config(mut self, track: bool) -> Self {

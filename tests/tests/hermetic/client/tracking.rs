@@ -10,7 +10,7 @@ use std::{
 use crate::stage::{SESSION, pass, ready, refused, settle, until_connected, until_suspended, within};
 use tokio::time::Instant;
 use zk_client::{Client, Connector, Dial, Dialed, HostPort, Transport};
-use zk_testkit::server::{TestEnsemble, TestServer};
+use zk_testkit::server::{Profile, TestEnsemble, TestServer};
 
 const CONFIG: &str = "/zookeeper/config";
 
@@ -20,12 +20,21 @@ const CONFIG: &str = "/zookeeper/config";
 struct Net {
     ensemble: Arc<TestEnsemble>,
     dialed: Arc<Mutex<Vec<(usize, Instant)>>>,
+    /// The member that nobody reaches.
+    down: Arc<Mutex<Option<usize>>>,
+    /// What it says of itself; and the only port at which anybody answers then.
+    tls_port: Option<u16>,
 }
 
 impl Net {
     async fn start() -> Self {
-        let ensemble = Arc::new(TestEnsemble::start(3).await.unwrap());
-        Self { ensemble, dialed: Arc::default() }
+        Self::like(Profile::V3_9).await
+    }
+
+    async fn like(profile: Profile) -> Self {
+        let builder = TestServer::builder().profile(profile);
+        let ensemble = Arc::new(TestEnsemble::start_with(builder, 3).await.unwrap());
+        Self { ensemble, dialed: Arc::default(), down: Arc::default(), tls_port: None }
     }
 
     fn member(&self, at: usize) -> &TestServer {
@@ -64,10 +73,15 @@ impl Dial for Net {
         let SocketAddr::V4(v4) = addr else { panic!("{addr}") };
         let at = usize::from(v4.ip().octets()[3]) - 1;
         self.dialed.lock().unwrap().push((at, Instant::now()));
-        if at > 2 {
+        let is_port = self.tls_port.is_none_or(|port| port == addr.port());
+        if !is_port || at > 2 || *self.down.lock().unwrap() == Some(at) {
             return ready(Err(refused()));
         }
         ready(Ok(Box::new(self.member(at).pipe()) as Box<dyn Transport>))
+    }
+
+    fn encrypts(&self) -> bool {
+        self.tls_port.is_some()
     }
 }
 
@@ -88,12 +102,15 @@ async fn a_client_moves_when_its_server_leaves_the_ensemble() {
         let session = client.session_id();
         pass(Duration::from_secs(60)).await;
         assert_eq!(net.serving(&client), Some(0), "nobody moves for the first configuration");
-        net.config(&text(&[1, 2], 2));
+        net.config(&text(&[0, 2], 2));
+        pass(Duration::from_secs(5)).await;
+        assert_eq!(net.serving(&client), Some(0), "its server is known by its address, and still there");
+        net.config(&text(&[1, 2], 3));
         pass(Duration::from_secs(5)).await;
         let second = net.serving(&client).unwrap();
         assert_ne!(second, 0);
         let third = 3 - second;
-        net.config(&text(&[third], 3));
+        net.config(&text(&[third], 4));
         pass(Duration::from_secs(5)).await;
         assert_eq!((net.serving(&client), client.session_id()), (Some(third), session));
     }
@@ -151,9 +168,11 @@ async fn servers_that_the_user_named_are_tried_when_no_other_can_be_reached() {
     let session = client.session_id();
     for _ in 0..3 {
         let at = net.serving(&client).unwrap();
+        *net.down.lock().unwrap() = Some(at);
         net.member(at).drop_connections();
-        pass(Duration::from_millis(1)).await;
+        until_suspended(&client).await;
         until_connected(&client).await;
+        assert_ne!(net.serving(&client), Some(at));
         assert_eq!(client.session_id(), session);
     }
 }
@@ -180,6 +199,33 @@ async fn a_configuration_that_is_not_whole_or_old_is_not_followed() {
     net.config(&text(&[2], 8));
     pass(Duration::from_secs(5)).await;
     assert_eq!(net.serving(&client), Some(2), "but what is new is");
+}
+
+/// The configuration has the ports without TLS.
+#[tokio::test(start_paused = true)]
+async fn over_tls_the_port_is_the_one_that_was_named() {
+    let net = Net { tls_port: Some(2281), ..Net::start().await };
+    net.config(&text(&[0, 1], 1));
+    let client = net.connect("10.0.0.1:2281").await;
+    let other = net.connect("10.0.0.1:2281,10.0.0.9:2282").await;
+    net.config(&text(&[1, 2], 2));
+    pass(Duration::from_secs(10)).await;
+    assert_ne!(net.serving(&client), Some(0));
+    assert_eq!(net.serving(&other), Some(0), "which port is the others' cannot be known");
+}
+
+/// Servers before 3.6 have no watch that lasts.
+#[tokio::test(start_paused = true)]
+async fn without_persistent_watches_the_list_is_read_on_each_connection() {
+    let net = Net::like(Profile::V3_5).await;
+    net.config(&text(&[0], 1));
+    let client = net.connect("10.0.0.1").await;
+    net.config(&text(&[1], 2));
+    pass(Duration::from_secs(60)).await;
+    assert_eq!(net.serving(&client), Some(0));
+    net.member(0).drop_connections();
+    pass(Duration::from_secs(10)).await;
+    assert_eq!(net.serving(&client), Some(1));
 }
 
 /// The user's word counts until the ensemble's changes; without the wish nothing is read at all.
