@@ -27,6 +27,8 @@ mod sasl;
 mod scene;
 #[path = "live/security.rs"]
 mod security;
+#[path = "live/servers.rs"]
+mod servers;
 #[path = "live/sessions.rs"]
 mod sessions;
 #[path = "live/watches.rs"]

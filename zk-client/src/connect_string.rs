@@ -1,11 +1,17 @@
-//! The connect string: `host[:port],host[:port]/chroot`.
+//! The connect string: `host[:port],host[:port]/chroot`, or `dns-srv://name/chroot`.
 //!
 //! Knows nothing of DNS: names stay names until each attempt. Source: protocol.md section 5.1.
 
 use std::fmt;
 use zk_proto::path::{Chroot, PathError};
 
+/// What goes before the name of a DNS service.
+pub(crate) const DNS_SRV: &str = "dns-srv://";
+
 const PORT: u16 = 2181;
+
+/// Of a name in the DNS (RFC 1035), in characters.
+const NAME_LEN_MAX: usize = 253;
 
 /// One server as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,19 +32,30 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// A parsed connect string.
+/// A parsed connect string: servers, or the name of a DNS service that says who they are.
 ///
 /// ```
 /// let parsed: zk_client::ConnectString = "zk1, zk2:2182,[::1]:2183/app/one".parse()?;
 /// let hosts: Vec<String> = parsed.hosts().iter().map(ToString::to_string).collect();
 /// assert_eq!(hosts, ["zk1:2181", "zk2:2182", "[::1]:2183"]);
 /// assert_eq!(parsed.chroot(), "/app/one");
+///
+/// let parsed: zk_client::ConnectString = "dns-srv://_zookeeper._tcp.example.com/app".parse()?;
+/// assert_eq!((parsed.service(), parsed.hosts()), (Some("_zookeeper._tcp.example.com"), &[][..]));
 /// # Ok::<(), zk_client::ConnectStringError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectString {
-    hosts: Vec<HostPort>,
+    servers: Servers,
     chroot: Chroot,
+}
+
+/// Who the servers are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Servers {
+    Listed(Vec<HostPort>),
+    /// Those that the DNS has SRV records of, under this name.
+    Service(String),
 }
 
 /// Why a connect string is not one.
@@ -56,6 +73,8 @@ pub enum ConnectStringError {
     Credentials,
     /// It has a scheme such as `zk://`.
     Scheme(String),
+    /// It names a DNS service where a list of servers is wanted.
+    Service(String),
     /// The chroot is not a path.
     Chroot(PathError),
 }
@@ -68,6 +87,9 @@ impl fmt::Display for ConnectStringError {
             Self::Port(port) => write!(f, "{port:?} is no port; write a number from 1 to 65535"),
             Self::Credentials => f.write_str("it holds \"@\"; credentials do not belong in a connect string"),
             Self::Scheme(scheme) => write!(f, "it starts with a scheme, {scheme:?}; write host:port without one"),
+            Self::Service(name) => {
+                write!(f, "{name:?} is a DNS service, with which a client begins; write a list of servers")
+            }
             Self::Chroot(error) => write!(f, "its chroot is no path: {error}"),
         }
     }
@@ -76,10 +98,22 @@ impl fmt::Display for ConnectStringError {
 impl std::error::Error for ConnectStringError {}
 
 impl ConnectString {
-    /// The servers, in the order they were written; at least one.
+    /// The servers, in the order they were written; at least one, unless it names a [`service`](Self::service).
     #[must_use]
     pub fn hosts(&self) -> &[HostPort] {
-        &self.hosts
+        match &self.servers {
+            Servers::Listed(hosts) => hosts,
+            Servers::Service(_) => &[],
+        }
+    }
+
+    /// The DNS service whose SRV records say who the servers are, of `dns-srv://name`.
+    #[must_use]
+    pub fn service(&self) -> Option<&str> {
+        match &self.servers {
+            Servers::Listed(_) => None,
+            Servers::Service(name) => Some(name),
+        }
     }
 
     /// The part of the server's tree that is this client's root; `/` for all of it.
@@ -88,8 +122,16 @@ impl ConnectString {
         self.chroot.as_str()
     }
 
-    pub(crate) fn into_parts(self) -> (Vec<HostPort>, Chroot) {
-        (self.hosts, self.chroot)
+    pub(crate) fn into_parts(self) -> (Servers, Chroot) {
+        (self.servers, self.chroot)
+    }
+
+    /// The servers, where it lists them.
+    pub(crate) fn into_list(self) -> Result<(Vec<HostPort>, Chroot), ConnectStringError> {
+        match self.servers {
+            Servers::Listed(hosts) => Ok((hosts, self.chroot)),
+            Servers::Service(name) => Err(ConnectStringError::Service(name)),
+        }
     }
 }
 
@@ -99,6 +141,16 @@ impl std::str::FromStr for ConnectString {
     fn from_str(text: &str) -> Result<Self, ConnectStringError> {
         if text.contains('@') {
             return Err(ConnectStringError::Credentials);
+        }
+        if let Some(service) = text.trim_start().strip_prefix(DNS_SRV) {
+            let (name, chroot) = service.find('/').map_or((service, ""), |at| service.split_at(at));
+            let name = name.trim();
+            let valid = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if name.is_empty() || name.len() > NAME_LEN_MAX || !name.chars().all(valid) {
+                return Err(ConnectStringError::Host(name.to_owned()));
+            }
+            let chroot = Chroot::new(chroot.trim_end()).map_err(ConnectStringError::Chroot)?;
+            return Ok(Self { servers: Servers::Service(name.to_owned()), chroot });
         }
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(ConnectStringError::Scheme(format!("{scheme}://")));
@@ -113,7 +165,7 @@ impl std::str::FromStr for ConnectString {
         if hosts.is_empty() {
             return Err(ConnectStringError::NoHost);
         }
-        Ok(Self { hosts, chroot })
+        Ok(Self { servers: Servers::Listed(hosts), chroot })
     }
 }
 
@@ -152,7 +204,8 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: Result<(&[&str], &str), ConnectStringError>) {
         let parsed = text.parse::<ConnectString>();
-        let seen = parsed.map(|p| (p.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(), p.chroot().to_owned()));
+        let seen =
+            parsed.map(|p| (p.hosts().iter().map(ToString::to_string).collect::<Vec<_>>(), p.chroot().to_owned()));
         let expected =
             expected.map(|(hosts, chroot)| (hosts.iter().map(ToString::to_string).collect(), chroot.to_owned()));
         assert_eq!(seen, expected, "{text:?}");
@@ -184,6 +237,16 @@ mod tests {
         check("a:+1", Err(E::Port("+1".into())));
         check("user:pw@a", Err(E::Credentials));
         check("zk://a", Err(E::Scheme("zk://".into())));
+        let service = |text: &str| text.parse::<ConnectString>().map(|parsed| parsed.service().map(str::to_owned));
+        assert_eq!(service("dns-srv://_zk._tcp.x.org"), Ok(Some("_zk._tcp.x.org".into())));
+        check("dns-srv://x.org/app", Ok((&[], "/app")));
+        check("dns-srv://", Err(E::Host(String::new())));
+        check("dns-srv:///app", Err(E::Host(String::new())));
+        check("dns-srv://a,b", Err(E::Host("a,b".into())));
+        check("dns-srv://a:2181", Err(E::Host("a:2181".into())));
+        check("dns-srv://a/x/", Err(E::Chroot(PathError::TrailingSlash)));
+        check("a,dns-srv://b", Err(E::Scheme("a,dns-srv://".into())));
+        assert_eq!(service("zk1"), Ok(None));
         check("a/x/", Err(E::Chroot(PathError::TrailingSlash)));
         check("a//x", Err(E::Chroot(PathError::EmptyComponent { at: 1 })));
     }

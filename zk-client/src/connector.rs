@@ -4,7 +4,7 @@
 use crate::tls::Tls;
 use crate::{
     client::{Client, Shared},
-    connect_string::{ConnectString, ConnectStringError},
+    connect_string::{ConnectString, ConnectStringError, Servers},
     dial::{Dial, TcpDial},
     driver::{Driver, Ends, Progress, identity::check_len},
     error::{Error, Unreachable},
@@ -65,13 +65,16 @@ pub struct Connector {
     settings: Settings,
     connect_timeout: Duration,
     call_timeout: Option<Duration>,
+    track_config: bool,
     auth: Vec<(String, Secret)>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
 }
 
 impl Connector {
-    /// A connector for a connect string: `host:port,host:port/chroot`.
+    /// A connector for a connect string: `host:port,host:port/chroot`, or `dns-srv://name/chroot` where the DNS has SRV records
+    /// of the servers under that name ([`Dial::resolve_srv`]). What the DNS says is not secured: with TLS, give the name that
+    /// certificates must have.
     ///
     /// # Errors
     /// [`UsageError::ConnectString`](crate::UsageError::ConnectString) with what is wrong.
@@ -90,6 +93,7 @@ impl Connector {
             settings,
             connect_timeout: Duration::from_secs(10),
             call_timeout: None,
+            track_config: false,
             auth: Vec::new(),
             #[cfg(feature = "tls")]
             tls: None,
@@ -132,7 +136,25 @@ impl Connector {
         self
     }
 
-    /// Whether a read-only server will do. Default false.
+    /// Whether the list of servers is the ensemble's own: the client reads and watches `/zookeeper/config`, which changes with
+    /// each reconfig ([`Client::reconfig`]), and goes on as with [`Client::update_servers`] within four seconds. What this
+    /// connector was given is where it begins, and what it tries too when no server of that list can be reached. Default false.
+    ///
+    /// A configuration is followed if it says where clients reach every member (`;2181` at the end of its line), and only from
+    /// servers that have one: not from one that stands alone. Name servers as the configuration does, unless that has
+    /// addresses: else the client cannot know which member serves it, and moves with the first change. The configuration
+    /// names no ports for TLS: over TLS all servers are taken to have the port that they have here, and nothing
+    /// is followed if those differ. Before 3.6 it is read on each new connection only.
+    pub const fn track_config(mut self, track: bool) -> Self {
+        self.track_config = track;
+        self
+    }
+
+    /// Whether a read-only server will do while there is no other: one that has lost its quorum and serves reads all the same,
+    /// because its `readonlymode.enabled` is set. Writes are refused there with
+    /// [`NOT_READ_ONLY`](crate::ErrorCode::NOT_READ_ONLY). Meanwhile the client asks all servers for one that takes writes, at
+    /// first after a second and in the end once a minute, and moves there. It takes its session along if another server made
+    /// it; a session of a read-only server is replaced. Default false.
     pub const fn read_only(mut self, read_only: bool) -> Self {
         self.settings.session.read_only = read_only;
         self
@@ -256,7 +278,7 @@ impl Connector {
     }
 
     fn start(self) -> (Client, watch::Receiver<Progress>) {
-        let (hosts, chroot) = self.servers.into_parts();
+        let (servers, chroot) = self.servers.into_parts();
         let (commands_in, commands) = mpsc::channel(QUEUE_LEN_MAX);
         let (state_in, state, events) = Announcer::new(SessionState::Connecting { expired: None });
         let nothing = Progress { rounds: 0, unreachable: Unreachable { attempts: Vec::new(), behind: None } };
@@ -289,11 +311,25 @@ impl Connector {
             Some(tls) => Settings { dial: tls.over(settings.dial), ..settings },
             None => settings,
         };
-        let mut driver = Driver::new(settings, hosts, ends);
+        let port = the_port(&servers);
+        let encrypts = settings.dial.encrypts();
+        let mut driver = Driver::new(settings, servers, ends);
         driver.present(&self.auth);
+        match (self.track_config, encrypts) {
+            (false, _) => {}
+            (true, true) if port.is_none() => tracing::warn!("servers have different ports for TLS; none are followed"),
+            (true, _) => driver.track_config(port.filter(|_| encrypts)),
+        }
         tokio::spawn(driver.run());
         (client, progress)
     }
+}
+
+/// The port of all servers, if it is one.
+fn the_port(servers: &Servers) -> Option<u16> {
+    let Servers::Listed(servers) = servers else { return None };
+    let port = servers.first()?.port;
+    servers.iter().all(|server| server.port == port).then_some(port)
 }
 
 /// Waits for the first session.

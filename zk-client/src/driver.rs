@@ -5,6 +5,7 @@
 
 use crate::{
     call::Outcomes,
+    connect_string::{HostPort, Servers},
     connector::Settings,
     error::Unreachable,
     inline::{Inline, InlineState, Input, Requests},
@@ -34,6 +35,7 @@ mod hosts;
 pub(crate) mod identity;
 mod intake;
 mod link;
+mod seeking;
 mod servers;
 pub(crate) mod ticket;
 mod watching;
@@ -45,6 +47,7 @@ use hosts::{Attempted, Hosts};
 use identity::Identity;
 use intake::HELD_MAX;
 use link::{Link, READ_BYTES};
+use seeking::{Found, Seeking};
 use ticket::{Command, ConsumerId, Ticket};
 
 /// Requests on their way or waiting in the machine; more wait in the handles' queue.
@@ -76,6 +79,8 @@ enum Turn {
     Read(io::Result<usize>),
     Wrote(io::Result<usize>),
     Attempted(Attempted),
+    /// A server that takes writes, while a read-only one serves us.
+    Found(Found),
     Commands(usize),
     /// There is room for commands that were received before.
     Held,
@@ -125,6 +130,8 @@ pub(crate) struct Driver {
     /// Consumers that an event is for; kept to allocate nothing.
     meant: Vec<ConsumerId>,
     refused: Vec<(ConsumerId, u64, TooLarge)>,
+    /// The servers that a consumer says are to be used.
+    followed: Option<Vec<HostPort>>,
     commands: mpsc::Receiver<Command>,
     batch: Vec<Command>,
     /// Commands that were received and not carried out yet.
@@ -136,6 +143,8 @@ pub(crate) struct Driver {
     close_by: Option<Instant>,
     /// The server is to be left for another one, by then at the latest.
     moving_by: Option<Instant>,
+    /// While a read-only server serves us.
+    seeking: Option<Seeking>,
     state: Announcer,
     progress: watch::Sender<Progress>,
     credentials: watch::Sender<Option<Credentials>>,
@@ -153,11 +162,11 @@ pub(crate) struct Ends {
 }
 
 impl Driver {
-    pub(crate) fn new(settings: Settings, hosts: Vec<crate::connect_string::HostPort>, ends: Ends) -> Self {
+    pub(crate) fn new(settings: Settings, servers: Servers, ends: Ends) -> Self {
         let epoch = Instant::now();
         Self {
             session: Session::new(settings.session.clone()),
-            hosts: Hosts::new(hosts),
+            hosts: Hosts::new(servers),
             link: Link::Down(None),
             peer: None,
             connection: None,
@@ -171,6 +180,7 @@ impl Driver {
             attached: 0,
             meant: Vec::new(),
             refused: Vec::new(),
+            followed: None,
             commands: ends.commands,
             batch: Vec::with_capacity(COMMANDS_A_TURN),
             held: VecDeque::new(),
@@ -180,6 +190,7 @@ impl Driver {
             closing: ends.closing,
             close_by: None,
             moving_by: None,
+            seeking: None,
             state: ends.state,
             progress: ends.progress,
             credentials: ends.credentials,
@@ -194,8 +205,8 @@ impl Driver {
         let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
         while !self.ended {
             if let Link::Down(attempt @ None) = &mut self.link {
-                let patience = self.hosts.patience(self.settings.session.timeout);
-                *attempt = Some(self.hosts.attempt(self.settings.dial.clone(), patience));
+                let left = self.state.borrow().time_left();
+                *attempt = Some(self.hosts.attempt(self.settings.dial.clone(), self.settings.session.timeout, left));
             }
             let deadline = self.deadline();
             // A deadline that moved away, as a ping's does with every request, is left to fire for nothing:
@@ -209,6 +220,7 @@ impl Driver {
             let is_behind = !self.held.is_empty() && self.has_room();
             let turn = tokio::select! {
                 turn = link::turn(&mut self.link, &mut self.inbox, &mut self.outbox) => turn,
+                found = seeking::turn(&mut self.seeking) => Turn::Found(found),
                 count = self.commands.recv_many(&mut self.batch, COMMANDS_A_TURN), if room => Turn::Commands(count),
                 () = timer.as_mut(), if deadline.is_some() => Turn::Time,
                 () = std::future::ready(()), if is_behind => Turn::Held,
@@ -249,6 +261,7 @@ impl Driver {
                 self.session.handle_closed();
             }
             Turn::Attempted(attempted) => self.attempted(attempted),
+            Turn::Found(found) => self.found(found),
             Turn::Commands(0) | Turn::Close => self.close(),
             Turn::Commands(_) => self.take_commands(),
             Turn::Held => self.run_commands(COMMANDS_A_TURN),
@@ -265,31 +278,26 @@ impl Driver {
 
     fn attempted(&mut self, mut attempted: Attempted) {
         self.hosts.dialed(&mut attempted);
-        let server = attempted.server;
-        match attempted.result {
-            Ok((addr, transport)) => {
-                if let Some(error) = self.overheard(addr) {
-                    self.link = Link::Down(None);
-                    return self.attempt_failed(server, error.to_string());
-                }
-                self.inbox.clear();
-                self.outbox.clear();
-                self.link = Link::Up(transport);
-                self.peer = Some((server, addr));
-                let patience = self.hosts.patience(self.settings.session.timeout);
-                let now = self.now();
-                self.session.handle_dialed(now, patience);
-            }
-            Err(error) => {
-                self.link = Link::Down(None);
-                self.attempt_failed(server, error.to_string());
-            }
+        let Some((server, addr, transport)) = attempted.stands else {
+            self.link = Link::Down(None);
+            return self.attempt_failed();
+        };
+        if let Some(error) = self.overheard(addr) {
+            self.link = Link::Down(None);
+            self.hosts.note(server, error.to_string());
+            return self.attempt_failed();
         }
+        self.inbox.clear();
+        self.outbox.clear();
+        self.link = Link::Up(transport);
+        self.peer = Some((server, addr));
+        let patience = self.hosts.patience(self.settings.session.timeout);
+        let now = self.now();
+        self.session.handle_dialed(now, patience);
     }
 
-    fn attempt_failed(&mut self, server: String, why: String) {
-        tracing::debug!(server, why, "attempt to connect failed");
-        self.hosts.failed(server, why);
+    fn attempt_failed(&mut self) {
+        self.hosts.failed();
         self.tell_progress();
         if self.hosts.is_stuck() && self.session.credentials().id == SessionId::NONE {
             self.give_up_waiting();
@@ -343,6 +351,7 @@ impl Driver {
             consumer: id,
             now,
             refused: &mut self.refused,
+            followed: &mut self.followed,
         };
         act(&mut *consumer.inline, &mut requests);
         if consumer.inline.is_done() {

@@ -101,12 +101,18 @@ impl EnsembleConfig {
     }
 }
 
+/// The same, if every member is in it: a list with some of them only would take load from the others.
+pub(crate) fn where_clients_go(members: &[Member]) -> Option<String> {
+    let is_whole = !members.is_empty() && members.iter().all(|member| member.client.is_some());
+    is_whole.then(|| connect_string(members))
+}
+
 fn connect_string(members: &[Member]) -> String {
     members.iter().filter_map(|member| member.client.as_deref()).collect::<Vec<_>>().join(",")
 }
 
 /// Version and members of a configuration; what cannot be read is left out.
-fn parse(text: &str) -> (Option<Zxid>, Vec<Member>) {
+pub(crate) fn parse(text: &str) -> (Option<Zxid>, Vec<Member>) {
     let lines = || text.lines().filter_map(|line| line.trim().split_once('='));
     let version = lines().find_map(|(key, value)| (key == "version").then(|| i64::from_str_radix(value, 16)));
     let members = lines().filter_map(|(key, value)| member(key, value)).collect();

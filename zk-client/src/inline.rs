@@ -4,6 +4,7 @@
 //! `zk-config`'s mirror is one.
 
 use crate::{
+    connect_string::HostPort,
     driver::fanout::{Fanout, Line, Subscriber},
     driver::ticket::{ConsumerId, InlineOp, Ticket},
     transaction::{Read, ReadResult, read_results},
@@ -127,6 +128,8 @@ pub struct Requests<'a> {
     pub(crate) now: Duration,
     /// Requests that could not be encoded: told to the consumer after it returns.
     pub(crate) refused: &'a mut Vec<(ConsumerId, Token, TooLarge)>,
+    /// The servers that are to be used from now on.
+    pub(crate) followed: &'a mut Option<Vec<HostPort>>,
 }
 
 impl Requests<'_> {

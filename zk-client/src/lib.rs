@@ -25,7 +25,7 @@
 //!
 //! A [`Client`] is a cheap handle; clone it freely. One task per session, the driver, owns the socket and
 //! the protocol machine of `zk-proto`. It reconnects by itself, to servers in random order, with names
-//! resolved at each attempt and a back-off with full jitter.
+//! resolved at each attempt, all addresses tried, and pauses with full jitter.
 //!
 //! Reads that are called together travel together ([`Connector::batch_reads`]). An operation is sent once: when its answer
 //! is lost, or does not come in time ([`Client::with_timeout`]), the error says whether it may have been carried out. Those
@@ -85,7 +85,8 @@
 //!
 //! # Features
 //!
-//! `tls` (default): [`Connector::tls`](Connector) and the module `tls`. Neither it nor anything else here needs a C compiler.
+//! `tls` (default): [`Connector::tls`](Connector) and the module `tls`. `dns-srv`: connect strings `dns-srv://name`, by a resolver
+//! of some sixty crates. Neither they nor anything else here needs a C compiler.
 
 #[doc = include_str!("coming_from.md")]
 pub mod coming_from {}
@@ -113,6 +114,7 @@ mod state;
 mod sweep;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod tracking;
 mod transaction;
 mod walk;
 mod watch;
@@ -121,7 +123,7 @@ pub use call::Call;
 pub use client::{Client, Parents, WatchInfo};
 pub use connect_string::{ConnectString, ConnectStringError, HostPort};
 pub use connector::Connector;
-pub use dial::{Dial, Dialed, TcpDial, Transport};
+pub use dial::{Dial, Dialed, SrvRecord, TcpDial, Transport};
 pub use ensemble::{EnsembleConfig, Member, MemberAddress, Reconfig, Role};
 pub use error::{Attempt, Error, Unreachable, UsageError};
 pub use inline::{Answer, Inline, InlineState, Input, Refusal, Requests, Token};

@@ -25,10 +25,11 @@ pub enum SessionState {
         session: SessionId,
         /// The negotiated session timeout.
         timeout: Duration,
-        /// The server serves reads only.
+        /// The server serves reads only. A session that it made is known to no other server and ends with the connection;
+        /// meanwhile the client looks for a server that takes writes, and moves there.
         read_only: bool,
-        /// The session that expired and that this one replaces: its ephemerals are gone. Told here too, because a
-        /// receiver of the channel may miss what came between.
+        /// The session that this one replaces, because it expired or was a read-only server's: its ephemerals are gone. Told
+        /// here too, because a receiver of the channel may miss what came between.
         replaced: Option<SessionId>,
     },
     /// The connection is lost; the session lives on at the servers for a while.

@@ -16,7 +16,7 @@ pub use rustls;
 
 use crate::{
     connect_string::HostPort,
-    dial::{Dial, Dialed, Transport},
+    dial::{Dial, Dialed, SrvRecord, Transport},
     secret::Secret,
 };
 use material::Sources;
@@ -171,6 +171,10 @@ impl TlsDial {
 impl Dial for TlsDial {
     fn resolve<'a>(&'a self, host: &'a HostPort) -> Dialed<'a, Vec<SocketAddr>> {
         self.inner.resolve(host)
+    }
+
+    fn resolve_srv<'a>(&'a self, service: &'a str) -> Dialed<'a, Vec<SrvRecord>> {
+        self.inner.resolve_srv(service)
     }
 
     fn dial<'a>(&'a self, host: &'a HostPort, addr: SocketAddr) -> Dialed<'a, Box<dyn Transport>> {

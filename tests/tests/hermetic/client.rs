@@ -38,6 +38,8 @@ mod order;
 mod plaintext;
 #[path = "client/privileges.rs"]
 mod privileges;
+#[path = "client/read_only.rs"]
+mod read_only;
 #[path = "client/refusals.rs"]
 mod refusals;
 #[path = "client/sasl.rs"]
@@ -46,6 +48,8 @@ mod sasl;
 mod secrets;
 #[path = "client/servers.rs"]
 mod servers;
+#[path = "client/services.rs"]
+mod services;
 #[path = "client/session_life.rs"]
 mod session_life;
 #[path = "client/sessions.rs"]
@@ -58,6 +62,8 @@ mod subtrees;
 mod tls;
 #[path = "client/too_large.rs"]
 mod too_large;
+#[path = "client/tracking.rs"]
+mod tracking;
 #[path = "client/transactions.rs"]
 mod transactions;
 #[path = "client/updates.rs"]

@@ -39,7 +39,7 @@ impl Client {
     /// ```
     pub fn update_servers(&self, connect_string: &str) -> Result<(), Error> {
         let servers: ConnectString = connect_string.parse().map_err(|error: ConnectStringError| Error::from(error))?;
-        let (servers, chroot) = servers.into_parts();
+        let (servers, chroot) = servers.into_list().map_err(Error::from)?;
         let root = &self.shared.root;
         if !chroot.as_str().is_empty() && chroot.as_str() != "/" && chroot.as_str() != root.as_str() {
             let (is, wanted) = (root.as_str().to_owned(), chroot.as_str().to_owned());

@@ -126,8 +126,11 @@ impl Driver {
         let server = *server;
         self.hosts.established();
         self.tell_progress();
+        self.seek(read_only);
         self.connection = Some(Connection { server, session: id, timeout });
-        self.credentials.send_replace(Some(self.session.credentials().clone()));
+        // A read-only server's own session is nothing to go on with.
+        let credentials = Some(self.session.credentials().clone()).filter(|credentials| credentials.id == id);
+        self.credentials.send_replace(credentials);
         self.fanout.resumed(!resumed);
         let replaced = self.replaced.take();
         self.state.send_replace(SessionState::Connected { server, session: id, timeout, read_only, replaced });
@@ -145,14 +148,22 @@ impl Driver {
                 self.hosts.unanswered(last_zxid);
             }
             // A transport knows better: TLS, for one, says only in the first read that our certificate was refused.
-            return self.attempt_failed(server, transport_error.unwrap_or_else(|| why.to_string()));
+            self.hosts.note(server, transport_error.unwrap_or_else(|| why.to_string()));
+            return self.attempt_failed();
         }
         tracing::warn!(server, %why, zxid = %self.session.last_zxid(), "connection lost; watches will be set again");
         self.hosts.lost();
         self.moving_by = None;
+        self.seeking = None;
         if let Some(Connection { session, timeout, .. }) = self.connection.take() {
-            let expires = Instant::now() + timeout.saturating_mul(4) / 3;
-            self.state.send_replace(SessionState::Suspended { session, expires });
+            if self.session.credentials().id == session {
+                let expires = Instant::now() + timeout.saturating_mul(4) / 3;
+                self.state.send_replace(SessionState::Suspended { session, expires });
+            } else {
+                // What a read-only server calls a session goes with the connection.
+                self.replaced = Some(session);
+                self.state.send_replace(SessionState::Connecting { expired: None });
+            }
         }
         self.fanout.lost();
         self.tell_all(InlineState::Disconnected);

@@ -1,28 +1,42 @@
 //! Which server is tried next, and when.
 //!
-//! Hosts are shuffled once and tried in turn, names are resolved at each attempt and every address is
-//! tried; between attempts lies a back-off with full jitter, except before the very first. Knows nothing of sessions, and of
-//! ZooKeeper only what a failed attempt said.
+//! Hosts are shuffled once and tried in turn, names are resolved at each attempt and every address is tried. Knows nothing of
+//! sessions, and of ZooKeeper only what a failed attempt said.
+//!
+//! Pauses have full jitter. There is a short one before the first attempt after a lost connection, and none before the other
+//! hosts of the round: where one server is lost, another one is found fast. Once every host has failed, it is the ensemble that
+//! is down or restarts, and all its clients are waiting: the pause before the next round is long, so that they do not all come
+//! in the moment in which it is back.
 
 use crate::{
-    connect_string::HostPort,
+    connect_string::{DNS_SRV, HostPort, Servers},
     dial::{Dial, Transport},
     error::{Attempt, Unreachable},
 };
+pub(super) mod racing;
 mod rebalancing;
+mod srv;
 
 use rebalancing::Move;
-use std::{collections::VecDeque, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 use zk_proto::Zxid;
 
-/// The longest pause before the first attempt after a lost connection; doubles with each failed one.
-pub(crate) const BACKOFF_BASE: Duration = Duration::from_millis(250);
+/// The longest pause before the first attempt after a lost connection: who lost it with a thousand others does not come back in
+/// step with them.
+const PAUSE_FIRST_MAX: Duration = Duration::from_millis(250);
+
+/// The longest pause before the second round; doubles with each round. A thousand clients then come at no more than some thirty
+/// in a tenth of a second.
+const PAUSE_OF_ROUND_MIN: Duration = Duration::from_secs(5);
 
 /// No pause is longer.
-pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(10);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Rounds in which every server closed without an answer before operations that wait without a session are told.
 const ROUNDS_BEHIND_MAX: u32 = 5;
+
+/// Addresses whose failure is kept to be told. A name may lead to others each time, for as long as an outage lasts.
+const ATTEMPTS_MAX: usize = 100;
 
 /// The least patience for one attempt to connect, however many hosts share the session timeout.
 const PATIENCE_MIN: Duration = Duration::from_millis(500);
@@ -32,13 +46,19 @@ const PATIENCE_MIN: Duration = Duration::from_millis(500);
 pub(crate) struct Hosts {
     order: Vec<HostPort>,
     at: usize,
+    /// The DNS service whose servers these are.
+    service: Option<String>,
+    /// It is asked before the next attempt.
+    is_asking: bool,
+    /// The servers that the user named, while the list is the ensemble's.
+    named: Option<Vec<HostPort>>,
     /// Addresses of the current host that were not tried yet.
     addrs: VecDeque<SocketAddr>,
-    /// Attempts failed since the last connection.
+    /// Addresses, or names that led to none, that failed since the last connection, each time counted.
     failures: u32,
     /// Hosts of which every address failed since the last connection, each time counted.
     turns: usize,
-    fresh: bool,
+    next_pause: Pause,
     /// The connection is given up for a better place, which is the front of the list.
     is_moving: bool,
     /// How often every host has failed since the last connection.
@@ -48,27 +68,49 @@ pub(crate) struct Hosts {
     behind: (u32, Zxid),
 }
 
-/// What an attempt brought.
+/// What comes before the next attempt.
+#[derive(Clone, Copy, Debug)]
+enum Pause {
+    /// The very first attempt, one that moves, or another host of a round.
+    None,
+    /// A connection was lost.
+    First,
+    /// All hosts have failed.
+    Round,
+}
+
+/// What an attempt on a host brought.
 pub(crate) struct Attempted {
-    pub(crate) server: String,
+    /// The host with the address that was reached, the address, and the way to it.
+    pub(crate) stands: Option<(String, SocketAddr, Box<dyn Transport>)>,
+    /// What was tried in vain.
+    failed: Vec<Attempt>,
     /// Addresses of the host that are still to be tried.
     rest: VecDeque<SocketAddr>,
-    pub(crate) result: io::Result<(SocketAddr, Box<dyn Transport>)>,
+    /// The servers that the service has now; the first of them was tried.
+    servers: Option<Vec<HostPort>>,
 }
 
 /// An attempt under way.
 pub(crate) type Attempting = Pin<Box<dyn Future<Output = Attempted> + Send>>;
 
 impl Hosts {
-    pub(crate) fn new(mut order: Vec<HostPort>) -> Self {
+    pub(crate) fn new(servers: Servers) -> Self {
+        let (mut order, service) = match servers {
+            Servers::Listed(order) => (order, None),
+            Servers::Service(name) => (Vec::new(), Some(name)),
+        };
         fastrand::shuffle(&mut order);
         Self {
             order,
+            is_asking: service.is_some(),
+            service,
             at: 0,
+            named: None,
             addrs: VecDeque::new(),
             failures: 0,
             turns: 0,
-            fresh: true,
+            next_pause: Pause::None,
             is_moving: false,
             rounds: 0,
             attempts: Vec::new(),
@@ -78,51 +120,91 @@ impl Hosts {
 
     /// How long one attempt may take: the hosts share the session timeout.
     pub(crate) fn patience(&self, session_timeout: Duration) -> Duration {
-        let hosts = u32::try_from(self.order.len().max(1)).unwrap_or(u32::MAX);
-        (session_timeout / hosts).max(PATIENCE_MIN)
+        share(session_timeout, self.order.len())
     }
 
-    /// Starts the next attempt, pause included.
-    pub(crate) fn attempt(&mut self, dial: Arc<dyn Dial>, patience: Duration) -> Attempting {
-        let pause = self.pause(patience);
-        let host = self.order.get(self.at).cloned();
-        let addrs = std::mem::take(&mut self.addrs);
+    /// Starts the next attempt, pause included. `left` is what a session has to live that waits for a server.
+    pub(crate) fn attempt(
+        &mut self,
+        dial: Arc<dyn Dial>,
+        session_timeout: Duration,
+        left: Option<Duration>,
+    ) -> Attempting {
+        let mut patience = self.patience(session_timeout);
+        let pause = self.pause(session_timeout, left);
+        let mut host = self.order.get(self.at).cloned();
+        let rest = std::mem::take(&mut self.addrs);
+        let asks = std::mem::take(&mut self.is_asking) || self.order.is_empty();
+        let service = self.service.clone().filter(|_| asks);
         Box::pin(async move {
             tokio::time::sleep(pause).await;
-            let Some(host) = host else {
-                let result = Err(io::Error::other("no hosts"));
-                return Attempted { server: String::new(), rest: VecDeque::new(), result };
+            let (mut servers, mut no_service) = (None, None);
+            if let Some(name) = service {
+                match ask(&*dial, &name, patience).await {
+                    Ok(order) => {
+                        host = order.first().cloned();
+                        patience = share(session_timeout, order.len());
+                        servers = Some(order);
+                    }
+                    Err(why) => no_service = Some(Attempt { server: format!("{DNS_SRV}{name}"), why }),
+                }
+            }
+            let mut attempted = match host {
+                Some(host) => racing::attempt(&*dial, &host, rest, patience).await,
+                None => Attempted { stands: None, failed: Vec::new(), rest: VecDeque::new(), servers: None },
             };
-            let (server, rest, result) = one_attempt(&*dial, &host, addrs, patience).await;
-            Attempted { server, rest, result }
+            attempted.failed.extend(no_service);
+            Attempted { servers, ..attempted }
         })
     }
 
-    /// The back-off before the next attempt: anything between zero and a bound that doubles. Pauses before all hosts
-    /// together take half the session timeout at most, so that no session expires because we slept.
-    fn pause(&mut self, patience: Duration) -> Duration {
-        if std::mem::take(&mut self.fresh) {
-            return Duration::ZERO;
-        }
-        let bound = BACKOFF_BASE.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX).min(patience / 2);
-        bound.mul_f64(fastrand::f64())
+    /// The pause before the next attempt: anything between zero and a bound, which is half the time that the session has left at
+    /// most, so that none expires because we slept.
+    fn pause(&mut self, session_timeout: Duration, left: Option<Duration>) -> Duration {
+        let bound = match std::mem::replace(&mut self.next_pause, Pause::None) {
+            Pause::None => Duration::ZERO,
+            Pause::First => PAUSE_FIRST_MAX,
+            Pause::Round => {
+                PAUSE_OF_ROUND_MIN.saturating_mul(1 << self.rounds.saturating_sub(1).min(16)).min(PAUSE_MAX)
+            }
+        };
+        let left = left.filter(|left| !left.is_zero()).unwrap_or(session_timeout);
+        bound.min((left / 2).max(PAUSE_FIRST_MAX)).mul_f64(fastrand::f64())
     }
 
-    /// The transport stands; its host's other addresses are kept for the case that it leads nowhere.
+    /// An attempt came to an end; addresses that were not tried are kept for the case that its transport leads nowhere.
     pub(crate) fn dialed(&mut self, attempted: &mut Attempted) {
         self.addrs = std::mem::take(&mut attempted.rest);
+        if let Some(servers) = attempted.servers.take() {
+            self.order = servers;
+            (self.at, self.turns) = (0, 0);
+        }
+        for Attempt { server, why } in attempted.failed.drain(..) {
+            self.note(server, why);
+        }
+    }
+
+    /// An address or a name failed.
+    pub(crate) fn note(&mut self, server: String, why: String) {
+        tracing::debug!(server, why, "attempt to connect failed");
+        self.failures = self.failures.saturating_add(1);
+        self.attempts.retain(|attempt| attempt.server != server);
+        if self.attempts.len() >= ATTEMPTS_MAX {
+            self.attempts.remove(0);
+        }
+        self.attempts.push(Attempt { server, why });
     }
 
     /// An attempt failed, before or after its transport stood.
-    pub(crate) fn failed(&mut self, server: String, why: String) {
-        self.failures = self.failures.saturating_add(1);
-        self.attempts.retain(|attempt| attempt.server != server);
-        self.attempts.push(Attempt { server, why });
+    pub(crate) fn failed(&mut self) {
         if self.addrs.is_empty() {
             self.next_host();
             self.turns += 1;
             if self.turns.is_multiple_of(self.order.len().max(1)) {
                 self.rounds += 1;
+                self.is_asking = true;
+                self.fall_back();
+                self.next_pause = Pause::Round;
             }
         }
     }
@@ -135,6 +217,50 @@ impl Hosts {
         self.attempts.clear();
         self.behind.0 = 0;
         self.addrs.clear();
+    }
+
+    /// The ensemble says who its servers are, `peer` being the one that serves us. Whether the connection is to be given up, as
+    /// in [`update`](Self::update); `None` when nothing changes. Nobody moves for the first list: that it calls servers
+    /// otherwise than the user does is no reason to.
+    pub(crate) fn follow(&mut self, servers: Vec<HostPort>, peer: Option<SocketAddr>) -> Option<bool> {
+        // The server in use may be known by its name until now, and in the list by its address.
+        let is_peer = |server: &&HostPort| {
+            peer.is_some_and(|peer| server.port == peer.port() && server.host.parse() == Ok(peer.ip()))
+        };
+        if let Some(current) = self.order.get_mut(self.at)
+            && !servers.contains(current)
+            && let Some(same) = servers.iter().find(is_peer)
+        {
+            *current = same.clone();
+        }
+        let is_same = servers.len() == self.order.len() && servers.iter().all(|server| self.order.contains(server));
+        if self.named.is_some() {
+            return (!is_same).then(|| self.update(servers, peer.is_some()));
+        }
+        let current = self.order.get(self.at).cloned();
+        self.named = Some(std::mem::replace(&mut self.order, servers));
+        fastrand::shuffle(&mut self.order);
+        // Who is in no list is left with the next one.
+        self.order.extend(current.clone().filter(|current| !self.order.contains(current)));
+        self.at = self.order.iter().position(|server| Some(server) == current.as_ref()).unwrap_or(0);
+        None
+    }
+
+    /// What the user says from now on; the ensemble may say otherwise later.
+    pub(crate) fn named(&mut self, servers: &[HostPort]) {
+        self.service = None;
+        if let Some(named) = &mut self.named {
+            *named = servers.to_vec();
+        }
+    }
+
+    /// No server of the ensemble's list can be reached: perhaps it names them as only they know each other.
+    fn fall_back(&mut self) {
+        for server in self.named.iter().flatten() {
+            if !self.order.contains(server) {
+                self.order.push(server.clone());
+            }
+        }
     }
 
     /// Another list. Whether the connection is to be given up, if there is one; those that are to be tried then come first.
@@ -159,15 +285,30 @@ impl Hosts {
         self.at = stays.and_then(|current| self.order.iter().position(|server| server == current)).unwrap_or(0);
         self.addrs.clear();
         self.is_moving = is_connected && stays.is_none();
-        self.fresh = !is_connected;
+        self.next_pause = Pause::None;
         self.is_moving
+    }
+
+    /// Everybody, in the order in which they are tried.
+    pub(crate) fn list(&self) -> &[HostPort] {
+        &self.order
+    }
+
+    /// The connection is to be given up for this server; the others come behind it.
+    pub(crate) fn go_to(&mut self, host: &HostPort, addr: SocketAddr) {
+        if let Some(at) = self.order.iter().position(|known| known == host) {
+            self.at = at;
+            self.addrs = [addr].into();
+            self.is_moving = true;
+        }
     }
 
     /// The connection to it is lost: begin with another one.
     pub(crate) fn lost(&mut self) {
         if std::mem::take(&mut self.is_moving) {
-            self.fresh = true;
+            self.next_pause = Pause::None;
         } else {
+            self.next_pause = Pause::First;
             self.next_host();
         }
         self.rounds = 0;
@@ -202,31 +343,41 @@ impl Hosts {
     }
 }
 
-async fn one_attempt(
-    dial: &dyn Dial,
-    host: &HostPort,
-    mut addrs: VecDeque<SocketAddr>,
-    patience: Duration,
-) -> (String, VecDeque<SocketAddr>, io::Result<(SocketAddr, Box<dyn Transport>)>) {
-    let too_slow =
-        |what: &str| io::Error::new(io::ErrorKind::TimedOut, format!("{what} took longer than {patience:?}"));
-    if addrs.is_empty() {
-        match tokio::time::timeout(patience, dial.resolve(host)).await {
-            Ok(Ok(resolved)) => addrs = resolved.into(),
-            Ok(Err(error)) => {
-                let error = io::Error::new(error.kind(), format!("the name does not resolve: {error}"));
-                return (host.to_string(), addrs, Err(error));
-            }
-            Err(_) => return (host.to_string(), addrs, Err(too_slow("resolving the name"))),
-        }
-    }
-    let Some(addr) = addrs.pop_front() else {
-        return (host.to_string(), addrs, Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
+fn share(session_timeout: Duration, hosts: usize) -> Duration {
+    (session_timeout / u32::try_from(hosts.max(1)).unwrap_or(u32::MAX)).max(PATIENCE_MIN)
+}
+
+/// Asks the DNS for the servers of a service, in the order in which they are to be tried; at least one.
+async fn ask(dial: &dyn Dial, service: &str, patience: Duration) -> Result<Vec<HostPort>, String> {
+    let records = match tokio::time::timeout(patience, dial.resolve_srv(service)).await {
+        Ok(records) => records.map_err(|error| format!("the service does not resolve: {error}"))?,
+        Err(_) => return Err(format!("resolving the service took longer than {patience:?}")),
     };
-    let server = if host.host.parse() == Ok(addr.ip()) { host.to_string() } else { format!("{host} ({addr})") };
-    match tokio::time::timeout(patience, dial.dial(host, addr)).await {
-        Ok(Ok(transport)) => (server, addrs, Ok((addr, transport))),
-        Ok(Err(error)) => (server, addrs, Err(error)),
-        Err(_) => (server, addrs, Err(too_slow("connecting"))),
+    let order = srv::in_order(records, &mut fastrand::Rng::new());
+    if order.is_empty() { Err("the service has no servers".to_owned()) } else { Ok(order) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A silence is noticed when a third of the session is left. The only server refuses us until half of that is gone.
+    // goal: N10
+    #[test]
+    fn a_session_does_not_end_while_its_client_sleeps() {
+        let timeout = Duration::from_secs(4);
+        for seed in 0..10_000 {
+            fastrand::seed(seed);
+            let (mut hosts, mut left) =
+                (Hosts::new(Servers::Listed(vec![HostPort { host: "zk".to_owned(), port: 2181 }])), timeout / 3);
+            hosts.lost();
+            let mut tried = 0;
+            while left > timeout / 6 {
+                left = left.saturating_sub(hosts.pause(timeout, Some(left)));
+                hosts.failed();
+                tried += 1;
+            }
+            assert!(!left.is_zero(), "seed {seed}: slept to the end after {tried} attempts");
+        }
     }
 }

@@ -3,20 +3,39 @@
 //! A move loses nothing: what is on its way is waited for, what is called meanwhile goes out on the next connection.
 
 use super::{Driver, link::Link, ticket::Ticket};
-use crate::{call::Outcomes, connect_string::HostPort};
-use std::time::Duration;
+use crate::{call::Outcomes, connect_string::HostPort, tracking::Tracker};
+use std::{sync::Arc, time::Duration};
 use zk_proto::session::Outcome;
 
 /// How long a move waits for what is on its way; after that it is a lost connection like any other.
-const MOVE_PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const MOVE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Driver {
     pub(super) fn update_servers(&mut self, servers: Vec<HostPort>) {
-        let is_connected = self.connection.is_some();
-        let moves = self.hosts.update(servers, is_connected);
+        self.hosts.named(&servers);
+        let moves = self.hosts.update(servers, self.connection.is_some());
+        self.servers_changed(moves);
+    }
+
+    /// Reads the ensemble's configuration, and uses the servers that it names.
+    pub(crate) fn track_config(&mut self, port: Option<u16>) {
+        self.attach(Box::new(Tracker::new(port)), Arc::default());
+    }
+
+    /// A consumer may have said which servers are to be used.
+    fn follow(&mut self) {
+        let Some(servers) = self.followed.take() else { return };
+        match self.hosts.follow(servers, self.connection.map(|connection| connection.server)) {
+            Some(moves) => self.servers_changed(moves),
+            None => self.seek(self.seeking.is_some()),
+        }
+    }
+
+    fn servers_changed(&mut self, moves: bool) {
         tracing::info!(moves, "the list of servers was changed");
-        if is_connected {
+        if self.connection.is_some() {
             self.moving_by = moves.then_some(self.turn_at + MOVE_PATIENCE);
+            self.seek(self.seeking.is_some());
             return;
         }
         // An attempt under way is on a server of the old list.
@@ -41,6 +60,7 @@ impl Driver {
 
     /// Leaves the server once nothing is on its way; answers whether it did.
     pub(super) fn move_on(&mut self) -> bool {
+        self.follow();
         let is_time = self.moving_by.is_some_and(|by| self.session.queued() == 0 || by <= self.turn_at);
         if is_time {
             self.moving_by = None;

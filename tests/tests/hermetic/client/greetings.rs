@@ -67,7 +67,7 @@ async fn attempts_that_fail_close_their_connections() {
     assert!(matches!(within(connector.connect()).await, Err(Error::Unreachable(_))));
     within(client.close()).await;
     let ends = std::mem::take(&mut *nonsense.0.lock().unwrap());
-    assert!(ends.len() > 5, "{} attempts", ends.len());
+    assert!(ends.len() >= 4, "{} attempts", ends.len());
     for mut end in ends {
         within(end.read_to_end(&mut Vec::new())).await.expect("closed by the client");
     }

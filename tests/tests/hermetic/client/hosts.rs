@@ -1,4 +1,4 @@
-//! Which servers are tried, and in what order of addresses.
+//! Which servers are tried, in what order of addresses, and how long one that hangs holds others up.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::stage::{Stage, ready, refused, until_connected, until_suspended, within};
+use tokio::time::Instant;
 use zk_client::{Connector, Dial, Dialed, Error, HostPort, Transport};
 use zk_testkit::server::TestEnsemble;
 
@@ -20,6 +21,8 @@ struct State {
     /// The address at which the server is.
     at: SocketAddr,
     names: BTreeMap<&'static str, Vec<SocketAddr>>,
+    /// Addresses to which packets vanish.
+    hanging: BTreeSet<SocketAddr>,
     resolved: Vec<String>,
     dialed: Vec<SocketAddr>,
 }
@@ -31,8 +34,9 @@ fn addr(number: u8) -> SocketAddr {
 impl Net {
     async fn new(at: u8, names: &[(&'static str, &[u8])]) -> Self {
         let names = names.iter().map(|(name, numbers)| (*name, numbers.iter().map(|n| addr(*n)).collect())).collect();
-        let (resolved, dialed) = (Vec::new(), Vec::new());
-        Self(Arc::new(Mutex::new(State { server: Stage::start().await, at: addr(at), names, resolved, dialed })))
+        let (hanging, resolved, dialed) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let server = Stage::start().await;
+        Self(Arc::new(Mutex::new(State { server, at: addr(at), names, hanging, resolved, dialed })))
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
@@ -54,6 +58,11 @@ impl Dial for Net {
     }
 
     fn dial<'a>(&'a self, _host: &'a HostPort, addr: SocketAddr) -> Dialed<'a, Box<dyn Transport>> {
+        let is_hanging = self.with(|state| state.hanging.contains(&addr));
+        if is_hanging {
+            self.with(|state| state.dialed.push(addr));
+            return Box::pin(std::future::pending());
+        }
         ready(self.with(|state| {
             state.dialed.push(addr);
             let pipe = || Box::new(state.server.pipe()) as Box<dyn Transport>;
@@ -88,6 +97,58 @@ async fn every_address_of_a_name_is_tried() {
     net.with(|state| {
         assert_eq!(state.dialed, [addr(1), addr(2), addr(3)]);
         assert_eq!(state.resolved, ["zk"], "asked once for a round of addresses");
+    });
+}
+
+/// Packets to some addresses vanish: each costs a quarter of a second and not the patience of an attempt.
+// goal: N8
+#[tokio::test(start_paused = true)]
+async fn an_address_that_hangs_gives_the_next_one_a_start_after_a_quarter_of_a_second() {
+    let net = Net::new(4, &[("zk", &[1, 2, 3, 4])]).await;
+    net.with(|state| state.hanging = [addr(1), addr(3)].into());
+    let start = Instant::now();
+    let client = within(net.connector("zk").connect()).await.unwrap();
+    let took = start.elapsed();
+    let allowed = Duration::from_millis(500)..Duration::from_millis(510);
+    assert!(allowed.contains(&took), "two hang, one refuses at once: {took:?}");
+    net.with(|state| {
+        assert_eq!(state.dialed, [addr(1), addr(2), addr(3), addr(4)]);
+        assert_eq!(state.server.connections().len(), 1, "the first to stand wins");
+    });
+    assert_eq!(client.unreachable().attempts, [], "a connection that stands has no failures");
+}
+
+/// All of them hang: the attempt ends with the patience for one host, and the next host has its turn.
+// goal: N8
+#[tokio::test(start_paused = true)]
+async fn a_host_that_hangs_as_a_whole_costs_its_share_of_the_session_timeout() {
+    for _ in 0..10 {
+        let net = Net::new(9, &[("dead", &[1, 2, 3]), ("alive", &[9])]).await;
+        net.with(|state| state.hanging = [addr(1), addr(2), addr(3)].into());
+        let connector = net.connector("dead,alive").session_timeout(Duration::from_secs(6));
+        let start = Instant::now();
+        within(connector.connect()).await.unwrap();
+        let took = start.elapsed();
+        let is_first = net.with(|state| state.dialed.first() == Some(&addr(9)));
+        let allowed = if is_first { Duration::ZERO } else { Duration::from_secs(3) };
+        assert!(took >= allowed && took < allowed + Duration::from_millis(300), "{took:?}");
+    }
+}
+
+/// More addresses hang than can be started in the patience for one host: the rest come next, before any is tried twice.
+// goal: N8
+#[tokio::test(start_paused = true)]
+async fn no_address_is_tried_twice_before_every_other_was_tried() {
+    let many: Vec<u8> = (1..=20).collect();
+    let net = Net::new(99, &[("zk", &many)]).await;
+    net.with(|state| state.hanging = many.iter().copied().map(addr).collect());
+    let connector = net.connector("zk").session_timeout(Duration::from_secs(2)).connect_timeout(Duration::ZERO);
+    let failed = within(connector.connect()).await;
+    let Err(Error::Unreachable(unreachable)) = failed else { panic!("{failed:?}") };
+    assert_eq!(unreachable.attempts.len(), 20, "{unreachable}");
+    net.with(|state| {
+        assert_eq!(state.dialed[..20].iter().copied().collect::<BTreeSet<_>>().len(), 20, "{:?}", state.dialed);
+        assert_eq!(state.resolved.len(), 1);
     });
 }
 
