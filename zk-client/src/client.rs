@@ -4,7 +4,7 @@ use crate::{
     call::{Call, Finish, Outcomes},
     caller::Caller,
     connector::Connector,
-    driver::{Closing, Progress, ticket::Command},
+    driver::{Progress, ticket::Command},
     error::{Error, Unreachable, UsageError},
     inline::Inline,
     secret::Secret,
@@ -12,12 +12,7 @@ use crate::{
     state::SessionState,
     sweep::Sweep,
 };
-use std::{
-    borrow::Cow,
-    fmt,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, mpsc::error::TrySendError, oneshot, watch};
 use zk_proto::{
     Op, OpCode, SessionId,
@@ -61,7 +56,6 @@ pub(crate) struct Shared {
     pub(crate) state: watch::Receiver<SessionState>,
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) credentials: watch::Receiver<Option<Credentials>>,
-    pub(crate) closing: Arc<Closing>,
     pub(crate) sweep: Arc<Sweep>,
     pub(crate) events: Arc<SessionLog>,
 }
@@ -175,8 +169,7 @@ impl Client {
     /// # Cancel safety
     /// The session is closed all the same.
     pub async fn close(self) {
-        self.shared.closing.asked.store(true, Ordering::Release);
-        self.shared.closing.notify.notify_one();
+        self.shared.sweep.bell.ring_to_close();
         let mut state = self.state();
         // An error means that the driver is gone: closed, too.
         drop(state.wait_for(|state| matches!(state, SessionState::Ended(_))).await);
@@ -211,7 +204,7 @@ impl Client {
     /// Asks inline consumers whether they [are done](Inline::is_done), and lets them [flush](Inline::flush): for a
     /// consumer whose owner outside of the driver has just changed its mind.
     pub fn wake(&self) {
-        self.shared.sweep.notify.notify_one();
+        self.shared.sweep.bell.ring();
     }
 
     fn caller(&self) -> (Caller, oneshot::Receiver<Outcomes>) {
@@ -256,7 +249,7 @@ impl Client {
     }
 
     fn try_send(&self, op: OpCode, command: Command) -> Result<(), Error> {
-        if self.shared.closing.asked.load(Ordering::Acquire) {
+        if self.shared.sweep.bell.is_closing() {
             return Err(self.closed(op, Outcome::NotSent));
         }
         self.shared.commands.try_send(command).map_err(|error| match error {

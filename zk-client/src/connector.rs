@@ -292,14 +292,12 @@ impl Connector {
             state,
             progress: progress.clone(),
             credentials,
-            closing: Arc::default(),
             sweep: Arc::default(),
             events,
         };
         let ends = Ends {
             commands,
             sweep: shared.sweep.clone(),
-            closing: shared.closing.clone(),
             state: state_in,
             progress: progress_in,
             credentials: credentials_in,

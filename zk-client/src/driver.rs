@@ -13,16 +13,9 @@ use crate::{
     sweep::Sweep,
 };
 use bytes::{Buf, BytesMut};
-use std::{
-    collections::VecDeque,
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{collections::VecDeque, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
     time::Instant,
 };
 use zk_proto::{Session, SessionId, frame::TooLarge, path::Chroot, session::Credentials};
@@ -59,13 +52,6 @@ const COMMANDS_A_TURN: usize = 256;
 /// How long a close waits for the server's word.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How handles ask for the end.
-#[derive(Debug, Default)]
-pub(crate) struct Closing {
-    pub(crate) asked: AtomicBool,
-    pub(crate) notify: Notify,
-}
-
 /// What the driver tells its handles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
@@ -85,8 +71,8 @@ enum Turn {
     /// There is room for commands that were received before.
     Held,
     Time,
-    Sweep,
-    Close,
+    /// A handle has rung.
+    Rung,
 }
 
 /// A consumer in this task, and its root.
@@ -111,6 +97,8 @@ pub(crate) struct Driver {
     epoch: Instant,
     /// When this turn began: its time, for everybody.
     turn_at: Instant,
+    /// The same by the machine's clock.
+    now: Duration,
     hosts: Hosts,
     link: Link,
     /// Where the transport leads, while there is one.
@@ -139,7 +127,6 @@ pub(crate) struct Driver {
     batching: Batching,
     deadlines: Deadlines,
     sweep: Arc<Sweep>,
-    closing: Arc<Closing>,
     close_by: Option<Instant>,
     /// The server is to be left for another one, by then at the latest.
     moving_by: Option<Instant>,
@@ -155,7 +142,6 @@ pub(crate) struct Driver {
 pub(crate) struct Ends {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) sweep: Arc<Sweep>,
-    pub(crate) closing: Arc<Closing>,
     pub(crate) state: Announcer,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) credentials: watch::Sender<Option<Credentials>>,
@@ -187,7 +173,6 @@ impl Driver {
             batching: Batching::new(settings.batch_reads, settings.request_len_max),
             deadlines: Deadlines::new(epoch),
             sweep: ends.sweep,
-            closing: ends.closing,
             close_by: None,
             moving_by: None,
             seeking: None,
@@ -197,6 +182,7 @@ impl Driver {
             ended: false,
             epoch,
             turn_at: epoch,
+            now: Duration::ZERO,
             settings,
         }
     }
@@ -224,10 +210,10 @@ impl Driver {
                 count = self.commands.recv_many(&mut self.batch, COMMANDS_A_TURN), if room => Turn::Commands(count),
                 () = timer.as_mut(), if deadline.is_some() => Turn::Time,
                 () = std::future::ready(()), if is_behind => Turn::Held,
-                () = self.sweep.notify.notified() => Turn::Sweep,
-                () = self.closing.notify.notified() => Turn::Close,
+                () = self.sweep.bell.heard() => Turn::Rung,
             };
             self.turn_at = Instant::now();
+            self.now = self.turn_at.saturating_duration_since(self.epoch);
             self.take(turn);
             self.settle();
             if self.move_on() {
@@ -239,10 +225,6 @@ impl Driver {
         self.abandon_commands();
     }
 
-    fn now(&self) -> Duration {
-        self.turn_at.saturating_duration_since(self.epoch)
-    }
-
     fn deadline(&self) -> Option<Instant> {
         let machine = self.session.poll_timeout().map(|at| self.epoch + at);
         let consumers = self.consumers.iter().flatten().filter_map(|consumer| consumer.inline.poll_timeout());
@@ -250,7 +232,7 @@ impl Driver {
     }
 
     fn take(&mut self, turn: Turn) {
-        let now = self.now();
+        let now = self.now;
         match turn {
             Turn::Read(Ok(0)) | Turn::Wrote(Ok(0)) => self.session.handle_closed(),
             Turn::Read(Ok(_)) => self.session.handle_bytes(now, &mut self.inbox),
@@ -262,7 +244,7 @@ impl Driver {
             }
             Turn::Attempted(attempted) => self.attempted(attempted),
             Turn::Found(found) => self.found(found),
-            Turn::Commands(0) | Turn::Close => self.close(),
+            Turn::Commands(0) => self.close(),
             Turn::Commands(_) => self.take_commands(),
             Turn::Held => self.run_commands(COMMANDS_A_TURN),
             Turn::Time => {
@@ -272,7 +254,12 @@ impl Driver {
                     self.session.handle_closed();
                 }
             }
-            Turn::Sweep => self.sweep(),
+            Turn::Rung => {
+                self.sweep();
+                if self.sweep.bell.is_closing() {
+                    self.close();
+                }
+            }
         }
     }
 
@@ -292,7 +279,7 @@ impl Driver {
         self.link = Link::Up(transport);
         self.peer = Some((server, addr));
         let patience = self.hosts.patience(self.settings.session.timeout);
-        let now = self.now();
+        let now = self.now;
         self.session.handle_dialed(now, patience);
     }
 
@@ -317,7 +304,7 @@ impl Driver {
             }
             self.take_commands();
             self.run_commands(usize::MAX);
-            let now = self.now();
+            let now = self.now;
             self.session.close(now);
         }
     }
@@ -338,7 +325,7 @@ impl Driver {
 
     /// Lets one consumer act.
     fn with_consumer(&mut self, id: ConsumerId, act: impl FnOnce(&mut dyn Inline, &mut Requests<'_>)) {
-        let now = self.now();
+        let now = self.now;
         let is_meant = |slot: &Option<Consumer>| slot.as_ref().is_some_and(|consumer| consumer.id == id);
         let Some(at) = self.consumers.iter().position(is_meant) else { return };
         let Some(mut consumer) = self.consumers.get_mut(at).and_then(Option::take) else { return };

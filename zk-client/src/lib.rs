@@ -94,6 +94,7 @@ pub mod coming_from {}
 pub mod guide {}
 
 pub mod acl;
+mod bell;
 mod call;
 mod caller;
 mod client;

@@ -3,12 +3,11 @@
 //! Knows nothing of watches. Invariant: each listener is in the list at most once, so it is as long as there were
 //! listeners; when the driver is gone nothing is kept.
 
-use crate::{oneshot::Slot, watch::Queue};
+use crate::{bell::Bell, oneshot::Slot, watch::Queue};
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
-use tokio::sync::Notify;
 
 /// A listener that its owner has dropped.
 #[derive(Debug)]
@@ -21,7 +20,7 @@ pub(crate) enum Dropped {
 #[derive(Debug, Default)]
 pub(crate) struct Sweep {
     list: Mutex<List>,
-    pub(crate) notify: Notify,
+    pub(crate) bell: Bell,
     listeners: AtomicU64,
 }
 
@@ -46,7 +45,7 @@ impl Sweep {
         if !list.closed {
             list.dropped.push(listener);
             drop(list);
-            self.notify.notify_one();
+            self.bell.ring();
         }
     }
 

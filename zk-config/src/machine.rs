@@ -265,16 +265,17 @@ impl Machine {
         let old = self.nodes.remove(&**path);
         if (old.is_some() || wanted.is_some()) && !self.is_loading() {
             let since = wanted.map_or(since, |wanted| wanted.min(since));
-            self.unpublished.touch(path, old, since, until);
+            self.unpublished.touch(path, old, None, since, until);
         }
     }
 
     /// Takes a value in, which was not known since one transaction; its stat says from which one on it is right.
     fn set(&mut self, path: &Arc<str>, since: Zxid, node: Node) {
         let until = node.stat.mzxid.max(node.stat.pzxid);
-        let old = self.nodes.insert(path.clone(), Arc::new(node));
+        let node = Arc::new(node);
+        let old = self.nodes.insert(path.clone(), node.clone());
         if !self.is_loading() {
-            self.unpublished.touch(path, old, since, Some(until));
+            self.unpublished.touch(path, old, Some(node), since, Some(until));
         }
         if !self.hidden.is_empty() && self.hidden.remove(path).is_some() {
             self.hidden_touched = true;

@@ -80,7 +80,7 @@ impl Driver {
             Event::Interrupted { ticket, by, outcome } => self.interrupted(ticket, by, outcome),
             Event::Watch(event) => {
                 let mut meant = std::mem::take(&mut self.meant);
-                let (now, received) = (self.now(), self.turn_at);
+                let (now, received) = (self.now, self.turn_at);
                 self.fanout.event(&mut Line { session: &mut self.session, now }, received, &event, &mut meant);
                 for consumer in meant.drain(..) {
                     self.tell_event(consumer, &event);
@@ -170,7 +170,7 @@ impl Driver {
     }
 
     fn reply(&mut self, ticket: Ticket, zxid: Zxid, result: Result<Bytes, ReplyFailure>) {
-        let now = self.now();
+        let now = self.now;
         match ticket {
             Ticket::Call(answer) => {
                 self.bookmark(zxid);
@@ -208,7 +208,7 @@ impl Driver {
     }
 
     fn interrupted(&mut self, ticket: Ticket, by: Interruption, outcome: Outcome) {
-        let now = self.now();
+        let now = self.now;
         match ticket {
             Ticket::Call(answer) => answer.send(Outcomes::Interrupted { by, outcome }),
             Ticket::Batch(reads) => {

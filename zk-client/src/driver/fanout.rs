@@ -40,6 +40,9 @@ type Groups = BTreeMap<Box<str>, Group>;
 
 const MODES: [WatchMode; 2] = [WatchMode::PERSISTENT, WatchMode::PERSISTENT_RECURSIVE];
 
+/// So many recursive watches are looked at one by one; with more, an event's path is followed up to the root.
+const FEW: usize = 8;
+
 /// All listeners.
 #[derive(Debug)]
 pub(crate) struct Fanout {
@@ -296,12 +299,16 @@ impl Fanout {
             deliver(group);
         }
         let recursive = |root: &str| WatchMode::PERSISTENT_RECURSIVE.matches(root, event.event_type, event_path);
-        let mut root = Some(event_path);
-        while let Some(at) = root.filter(|at| recursive(at)) {
-            if let Some(group) = self.recursive.get(at) {
-                deliver(group);
+        if self.recursive.len() <= FEW {
+            self.recursive.iter().filter(|(root, _)| recursive(root)).for_each(|(_, group)| deliver(group));
+        } else {
+            let mut root = Some(event_path);
+            while let Some(at) = root.filter(|at| recursive(at)) {
+                if let Some(group) = self.recursive.get(at) {
+                    deliver(group);
+                }
+                root = path::parent(at);
             }
-            root = path::parent(at);
         }
         let fired = self.oneshots.fired(event_path, event.event_type);
         if !fired.is_empty() {

@@ -46,7 +46,7 @@ impl Driver {
                 return answer.send(Outcomes::Usage(error));
             }
         }
-        let now = self.now();
+        let now = self.now;
         self.session.add_auth(now, scheme, auth.expose(), Ticket::Call(answer));
     }
 
@@ -76,7 +76,7 @@ impl Driver {
         match first {
             Ok((exchange, token)) => {
                 self.identity.exchange = Some(exchange);
-                let now = self.now();
+                let now = self.now;
                 self.session.sasl_send(now, token.expose());
             }
             Err(why) => self.session.sasl_failed(why),
@@ -84,7 +84,7 @@ impl Driver {
     }
 
     pub(super) fn sasl_token(&mut self, token: Option<&SecretBytes>) {
-        let now = self.now();
+        let now = self.now;
         let Some(exchange) = &mut self.identity.exchange else { return };
         match exchange.step(token.map(|token| &*token.0)) {
             Ok(SaslStep::Send(token)) => self.session.sasl_send(now, Secret::from(token).expose()),

@@ -27,7 +27,7 @@ impl Driver {
 
     /// Carries commands out, while there is room for what they send.
     pub(super) fn run_commands(&mut self, most: usize) {
-        let now = self.now();
+        let now = self.now;
         for _ in 0..most {
             if self.close_by.is_none() && !self.has_room() {
                 break;
@@ -58,7 +58,7 @@ impl Driver {
     }
 
     fn run_command(&mut self, command: Command) {
-        let now = self.now();
+        let now = self.now;
         match command {
             Command::Submit(request, caller) => self.session.submit(now, request, None, Ticket::Call(caller)),
             Command::AddAuth { scheme, auth, answer } => {

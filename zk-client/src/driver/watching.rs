@@ -14,7 +14,7 @@ use zk_proto::{
 impl Driver {
     /// A command that is the fan-out's.
     pub(super) fn watch_command(&mut self, command: WatchCommand) {
-        let now = self.now();
+        let now = self.now;
         let line = &mut Line { session: &mut self.session, now };
         match command {
             // Nobody waits for it any more.
@@ -34,7 +34,7 @@ impl Driver {
     }
 
     pub(super) fn sweep(&mut self) {
-        let now = self.now();
+        let now = self.now;
         self.fanout.sweep(&mut Line { session: &mut self.session, now });
     }
 
@@ -48,7 +48,7 @@ impl Driver {
         zxid: Zxid,
         result: Result<Bytes, ReplyFailure>,
     ) {
-        let (now, received) = (self.now(), self.turn_at);
+        let (now, received) = (self.now, self.turn_at);
         let line = &mut Line { session: &mut self.session, now };
         match waiter {
             Waiter::Caller(slot) => self.fanout.read_answered(line, kind, slot, code_of(&result)),
@@ -73,7 +73,7 @@ impl Driver {
         by: Interruption,
         outcome: Outcome,
     ) {
-        let now = self.now();
+        let now = self.now;
         let line = &mut Line { session: &mut self.session, now };
         match waiter {
             Waiter::Emulation { .. } if is_followed(by) && !self.ended => {

@@ -1,8 +1,8 @@
 //! When a snapshot is published, and what it shows.
 
-use super::{Change, HOLD_MAX, Machine, Output, Phase};
+use super::{Change, HOLD_MAX, Machine, Output, Phase, unpublished::Known};
 use crate::{
-    snapshot::{Node, Snapshot},
+    snapshot::{Node, Nodes, Snapshot},
     status::MirrorError,
 };
 use std::sync::Arc;
@@ -78,17 +78,13 @@ impl Machine {
 
     fn publish(&mut self, zxid: Zxid, what: Published) {
         let known_at = if what == Published::Known { zxid } else { Zxid(i64::MAX) };
-        let nodes = &self.nodes;
         let is_new =
             |(path, node): (&Arc<str>, &Arc<Node>)| Change { path: path.clone(), old: None, new: Some(node.clone()) };
-        let is_changed = |(path, old): (Arc<str>, Option<Arc<Node>>)| {
-            let new = nodes.get(&*path).cloned();
-            (old != new).then_some(Change { path, old, new })
-        };
+        let is_changed = |(path, old, new): Known| (old != new).then_some(Change { path, old, new });
         let changes: Vec<Change> = if self.is_loading() {
-            nodes.iter().map(is_new).collect()
+            self.nodes.iter().map(is_new).collect()
         } else {
-            self.unpublished.take(known_at).filter_map(is_changed).collect()
+            self.unpublished.take(known_at).into_iter().filter_map(is_changed).collect()
         };
         let exact = what != Published::AsItIs;
         let same = changes.is_empty() && !self.hidden_touched;
@@ -103,7 +99,11 @@ impl Machine {
         self.status.revision = zxid;
         self.snapshot = Arc::new(Snapshot {
             root: self.root.clone(),
-            nodes: self.unpublished.held_back(&self.nodes),
+            nodes: if self.unpublished.is_empty() {
+                self.nodes.clone()
+            } else {
+                changed(&self.snapshot.nodes, &changes)
+            },
             hidden,
             revision: zxid,
             exact,
@@ -112,4 +112,16 @@ impl Machine {
         });
         self.outputs.push(Output::Snapshot { snapshot: self.snapshot.clone(), changes });
     }
+}
+
+/// What the changes lead to.
+fn changed(before: &Nodes, changes: &[Change]) -> Nodes {
+    let mut nodes = before.clone();
+    for Change { path, new, .. } in changes {
+        match new {
+            Some(new) => drop(nodes.insert(path.clone(), new.clone())),
+            None => drop(nodes.remove(&**path)),
+        }
+    }
+    nodes
 }

@@ -6,7 +6,7 @@
 //!
 //! Knows nothing of events and reads.
 
-use crate::snapshot::{Node, Nodes};
+use crate::snapshot::Node;
 use foldhash::fast::RandomState;
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -19,6 +19,8 @@ use zk_client::Zxid;
 struct Touched {
     /// What the last snapshot shows.
     old: Option<Arc<Node>>,
+    /// What the copy holds.
+    new: Option<Arc<Node>>,
     /// From here on the last snapshot's value is not known to be right.
     since: Zxid,
     /// From here on the copy's value is right; `None` for a deletion of which only an event without zxid is known.
@@ -31,6 +33,9 @@ impl Touched {
     }
 }
 
+/// A path, what the last snapshot shows, and what the copy holds.
+pub(super) type Known = (Arc<str>, Option<Arc<Node>>, Option<Arc<Node>>);
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Unpublished {
@@ -38,11 +43,21 @@ pub(super) struct Unpublished {
 }
 
 impl Unpublished {
-    /// A path was changed; `old` is what the copy held before.
-    pub(super) fn touch(&mut self, path: &Arc<str>, old: Option<Arc<Node>>, since: Zxid, until: Option<Zxid>) {
+    /// A path was changed; `old` is what the copy held before, `new` what it holds now.
+    pub(super) fn touch(
+        &mut self,
+        path: &Arc<str>,
+        old: Option<Arc<Node>>,
+        new: Option<Arc<Node>>,
+        since: Zxid,
+        until: Option<Zxid>,
+    ) {
         match self.paths.entry(path.clone()) {
-            Entry::Occupied(mut touched) => touched.get_mut().until = until,
-            Entry::Vacant(new) => drop(new.insert(Touched { old, since, until })),
+            Entry::Occupied(touched) => {
+                let touched = touched.into_mut();
+                (touched.new, touched.until) = (new, until);
+            }
+            Entry::Vacant(entry) => drop(entry.insert(Touched { old, new, since, until })),
         }
     }
 
@@ -54,7 +69,6 @@ impl Unpublished {
     }
 
     /// Whether the copy is what the last snapshot shows.
-    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.paths.is_empty()
     }
@@ -77,23 +91,11 @@ impl Unpublished {
         cut
     }
 
-    /// Takes out what is known at a transaction, with what it was in the last snapshot; by path.
-    pub(super) fn take(&mut self, known_at: Zxid) -> impl Iterator<Item = (Arc<str>, Option<Arc<Node>>)> + use<> {
+    /// Takes out what is known at a transaction; by path.
+    pub(super) fn take(&mut self, known_at: Zxid) -> Vec<Known> {
         let known = self.paths.extract_if(|_, touched| touched.until() <= known_at);
-        let mut known: Vec<_> = known.map(|(path, touched)| (path, touched.old)).collect();
-        known.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        known.into_iter()
-    }
-
-    /// The copy, but for what is not taken out yet: that is as the last snapshot showed it.
-    pub(super) fn held_back(&self, copy: &Nodes) -> Nodes {
-        let mut shown = copy.clone();
-        for (path, touched) in &self.paths {
-            match &touched.old {
-                Some(old) => drop(shown.insert(path.clone(), old.clone())),
-                None => drop(shown.remove(&**path)),
-            }
-        }
-        shown
+        let mut known: Vec<Known> = known.map(|(path, touched)| (path, touched.old, touched.new)).collect();
+        known.sort_unstable_by(|(a, ..), (b, ..)| a.cmp(b));
+        known
     }
 }

@@ -104,7 +104,7 @@ impl List<'_, Text> {
     /// A list of strings, encoded at once into one buffer.
     pub fn of_texts<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Self {
         let mut list = TextsBuilder::default();
-        texts.into_iter().for_each(|text| list.push(text.as_ref().as_bytes()));
+        texts.into_iter().for_each(|text| list.push(text.as_ref()));
         list.finish()
     }
 
@@ -123,8 +123,7 @@ pub(crate) struct TextsBuilder {
 }
 
 impl TextsBuilder {
-    /// The bytes are those of a `str`.
-    pub(crate) fn push(&mut self, text: &[u8]) {
+    pub(crate) fn push(&mut self, text: &str) {
         self.count += 1;
         text.encode(&mut self.items);
     }

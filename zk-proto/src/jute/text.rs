@@ -6,32 +6,26 @@
 
 use super::{Decode, DecodeError, Encode, Fault, Reader, put_len, skip_buffer};
 use alloc::{borrow::Cow, string::String};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
+use bytestring::ByteString;
 use core::{fmt, hash, ops::Deref, str};
 
 /// A string that shares the frame it was read from: decoding one allocates nothing.
 ///
 /// Keep it only as long as needed; it keeps its frame alive.
 #[derive(Clone, Default)]
-pub struct Text(Bytes);
+pub struct Text(ByteString);
 
 impl Text {
     /// A text that owns nothing.
     #[must_use]
     pub const fn from_static(text: &'static str) -> Self {
-        Self(Bytes::from_static(text.as_bytes()))
+        Self(ByteString::from_static(text))
     }
 
     /// The characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // The bytes were checked when the text was made; `unsafe` is forbidden here, so they are again.
-        str::from_utf8(&self.0).unwrap_or_default()
-    }
-
-    /// The characters as UTF-8, which costs nothing: [`as_str`](Self::as_str) checks them again.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
@@ -40,7 +34,7 @@ impl Text {
     #[must_use]
     pub fn suffix(&self, skip: usize) -> Self {
         match self.as_str().get(skip..) {
-            Some(_) => Self(self.0.slice(skip..)),
+            Some(rest) => Self(self.0.slice_ref(rest)),
             None => self.clone(),
         }
     }
@@ -48,13 +42,13 @@ impl Text {
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self(Bytes::from(text.into_bytes()))
+        Self(ByteString::from(text))
     }
 }
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        Self(ByteString::from(text))
     }
 }
 
@@ -73,7 +67,7 @@ impl AsRef<str> for Text {
 
 impl PartialEq for Text {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
+        self.as_str() == other.as_str()
     }
 }
 
@@ -81,13 +75,13 @@ impl Eq for Text {}
 
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_str() == other
     }
 }
 
 impl PartialEq<&str> for Text {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_str() == *other
     }
 }
 
@@ -111,10 +105,10 @@ impl fmt::Display for Text {
 
 impl Encode for Text {
     fn encoded_len(&self) -> usize {
-        self.0.encoded_len()
+        self.as_str().encoded_len()
     }
     fn encode(&self, out: &mut BytesMut) {
-        self.0.encode(out);
+        self.as_str().encode(out);
     }
 }
 
@@ -122,9 +116,10 @@ impl Decode<'_> for Text {
     const LEN_MIN: usize = 4;
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let bytes = input.buffer()?.ok_or(Fault::Null)?;
-        Ok(match decode_utf8(bytes) {
-            Cow::Borrowed(_) => Self(input.frame.slice_ref(bytes)),
-            Cow::Owned(text) => Self::from(text),
+        // Checked once, here.
+        Ok(match ByteString::try_from(input.frame.slice_ref(bytes)) {
+            Ok(text) => Self(text),
+            Err(_) => Self::from(decode_utf8(bytes).into_owned()),
         })
     }
     fn skip(input: &mut Reader<'_>) -> Result<(), DecodeError> {

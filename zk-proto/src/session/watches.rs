@@ -80,8 +80,7 @@ impl Armed {
 /// Every watch that the server should have.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
-    /// By the bytes of the path: an event's path is looked up without checking its UTF-8 once more.
-    paths: BTreeMap<Box<[u8]>, Armed>,
+    paths: BTreeMap<Box<str>, Armed>,
 }
 
 impl Watches {
@@ -93,15 +92,14 @@ impl Watches {
     /// Whether a persistent watch of this mode stands on the path.
     pub(super) fn has(&self, path: &str, mode: WatchMode) -> bool {
         let list = if mode == WatchMode::PERSISTENT_RECURSIVE { RECURSIVE } else { PERSISTENT };
-        self.paths.get(path.as_bytes()).is_some_and(|armed| armed.lists().any(|l| l == list))
+        self.paths.get(path).is_some_and(|armed| armed.lists().any(|l| l == list))
     }
 
     /// Every watch, by path.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, WatchKind)> {
-        self.paths.iter().flat_map(|(path, armed)| {
-            let path = core::str::from_utf8(path).unwrap_or_default();
-            armed.lists().filter_map(move |list| Some((path, *KINDS.get(list)?)))
-        })
+        self.paths
+            .iter()
+            .flat_map(|(path, armed)| armed.lists().filter_map(move |list| Some((&**path, *KINDS.get(list)?))))
     }
 
     /// A request that changes watches leaves: what it removes is forgotten now.
@@ -109,7 +107,7 @@ impl Watches {
         match change {
             Change::Set(..) => {}
             Change::Remove(kind, path) => self.remove(*kind, path),
-            Change::RemoveAll(path) => drop(self.paths.remove(path.as_bytes())),
+            Change::RemoveAll(path) => drop(self.paths.remove(&**path)),
         }
     }
 
@@ -133,11 +131,11 @@ impl Watches {
                         _,
                     ) => return,
                 };
-                self.paths.entry(path.into_boxed_bytes()).or_default().set(list, true);
+                self.paths.entry(path).or_default().set(list, true);
             }
             // Another addWatch may have been answered since this removal left.
             Change::Remove(kind, path) => self.remove(kind, &path),
-            Change::RemoveAll(path) => drop(self.paths.remove(path.as_bytes())),
+            Change::RemoveAll(path) => drop(self.paths.remove(&*path)),
         }
     }
 
@@ -148,7 +146,7 @@ impl Watches {
             WatchKind::Persistent => &[PERSISTENT],
             WatchKind::PersistentRecursive => &[RECURSIVE],
         };
-        self.clear(path.as_bytes(), lists);
+        self.clear(path, lists);
     }
 
     /// An event arrived: the one-shot watches that it consumed are gone.
@@ -159,10 +157,10 @@ impl Watches {
             EventType::NODE_CHILDREN_CHANGED => &[CHILD],
             _ => return,
         };
-        self.clear(event.path.as_bytes(), lists);
+        self.clear(&event.path, lists);
     }
 
-    fn clear(&mut self, path: &[u8], lists: &[usize]) {
+    fn clear(&mut self, path: &str, lists: &[usize]) {
         let Some(armed) = self.paths.get_mut(path) else { return };
         lists.iter().for_each(|list| armed.set(*list, false));
         if *armed == Armed::default() {
@@ -211,7 +209,7 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn push(&mut self, list: usize, path: &[u8], path_len: usize) {
+    fn push(&mut self, list: usize, path: &str, path_len: usize) {
         if let Some(list) = self.lists.get_mut(list) {
             list.push(path);
             self.bytes += path_len;
