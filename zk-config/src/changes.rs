@@ -13,7 +13,7 @@ use std::{
     collections::VecDeque,
     fmt,
     pin::Pin,
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
     task::{Context, Poll},
 };
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -90,9 +90,32 @@ impl Change {
 /// One update and the snapshot that it leads to.
 #[derive(Debug)]
 pub(crate) struct Item {
-    /// `None`: nothing more will come.
-    pub(crate) update: Option<Update>,
+    pub(crate) told: Told,
     pub(crate) snapshot: Arc<Snapshot>,
+}
+
+/// What an item is.
+#[derive(Debug)]
+pub(crate) enum Told {
+    Update(Update),
+    /// The first snapshot, in which everything is new. That is written down when the first subscriber asks: mostly nobody does.
+    First(OnceLock<Update>),
+    /// Nothing more will come.
+    End,
+}
+
+impl Item {
+    fn update(&self) -> Option<&Update> {
+        match &self.told {
+            Told::Update(update) => Some(update),
+            Told::First(update) => Some(update.get_or_init(|| {
+                let (revision, exact) = (self.snapshot.revision, self.snapshot.exact);
+                let changes = diff(&Nodes::new(), &self.snapshot.nodes);
+                Update::Changes(Arc::new(Batch { revision, exact, changes }))
+            })),
+            Told::End => None,
+        }
+    }
 }
 
 /// The changes behind a snapshot; ends when the mirror is dropped or its session ends.
@@ -143,13 +166,13 @@ impl Changes {
 
     fn take(&mut self, received: Result<Arc<Item>, RecvError>) {
         match received {
-            Ok(item) => match &item.update {
-                None => self.updates = None,
+            Ok(item) => match item.told {
+                Told::End => self.updates = None,
                 // Part of the snapshot already.
-                Some(_) if item.snapshot.seq <= self.seen.seq => {}
-                Some(update) => {
+                Told::Update(_) | Told::First(_) if item.snapshot.seq <= self.seen.seq => {}
+                Told::Update(_) | Told::First(_) => {
                     self.seen = item.snapshot.clone();
-                    self.ready.push_back(update.clone());
+                    self.ready.extend(item.update().cloned());
                 }
             },
             Err(RecvError::Lagged(_)) => self.catch_up(),

@@ -1,12 +1,12 @@
 //! The mirror inside the client's driver: the only file here that asks the client for anything.
 
 use crate::{
-    changes::{Batch, Item, Update},
+    changes::{Batch, Item, Told, Update},
     machine::{Fetch, Kind, Machine, Output, Reads},
     mirror::Shared,
     status::MirrorError,
 };
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, OnceLock, atomic::Ordering};
 use tokio::time::Instant;
 use zk_client::{Answer, Inline, InlineState, Input, Read, Refusal, Requests, Token, WatchMode};
 
@@ -29,24 +29,25 @@ impl Driven {
     /// Hands new snapshots and marks to readers: first the snapshot, then what is told of it.
     fn publish(&mut self) {
         for output in self.machine.take_outputs() {
-            let (snapshot, update) = match output {
-                Output::Snapshot { snapshot, changes } => {
+            let (snapshot, told) = match output {
+                Output::Snapshot { snapshot, changes: None } => (snapshot, Told::First(OnceLock::new())),
+                Output::Snapshot { snapshot, changes: Some(changes) } => {
                     let (revision, exact) = (snapshot.revision, snapshot.exact);
-                    (snapshot, Update::Changes(Arc::new(Batch { revision, exact, changes })))
+                    (snapshot, Told::Update(Update::Changes(Arc::new(Batch { revision, exact, changes }))))
                 }
                 Output::Gap(snapshot, reason) => {
                     tracing::info!(root = %snapshot.root, revision = %snapshot.revision, ?reason, "mirror is stale");
-                    (snapshot, Update::Gap(reason))
+                    (snapshot, Told::Update(Update::Gap(reason)))
                 }
                 Output::Resynced(snapshot) => {
                     let revision = snapshot.revision;
                     tracing::info!(root = %snapshot.root, %revision, nodes = snapshot.len(), "mirror is live");
-                    (snapshot, Update::Resynced { revision })
+                    (snapshot, Told::Update(Update::Resynced { revision }))
                 }
             };
             self.shared.snapshot.store(snapshot.clone());
             // An error says that nobody listens.
-            drop(self.shared.updates.send(Arc::new(Item { update: Some(update), snapshot })));
+            drop(self.shared.updates.send(Arc::new(Item { told, snapshot })));
         }
         self.shared.status.send_if_modified(|status| {
             let changed = status != self.machine.status();
@@ -58,7 +59,7 @@ impl Driven {
         // Behind the status: see `Mirror::subscribe`.
         if self.machine.status().is_over() && !std::mem::replace(&mut self.told_end, true) {
             let snapshot = self.shared.snapshot.load_full();
-            drop(self.shared.updates.send(Arc::new(Item { update: None, snapshot })));
+            drop(self.shared.updates.send(Arc::new(Item { told: Told::End, snapshot })));
         }
     }
 

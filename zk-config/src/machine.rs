@@ -54,8 +54,8 @@ enum Phase {
 /// What is to be told to readers.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// A new snapshot. The changes that lead to it are there when they were asked for.
-    Snapshot { snapshot: Arc<Snapshot>, changes: Vec<Change> },
+    /// A new snapshot, and the changes that lead to it. To the first one, everything in it leads: that is not written down.
+    Snapshot { snapshot: Arc<Snapshot>, changes: Option<Vec<Change>> },
     /// The current snapshot may be behind from here on.
     Gap(Arc<Snapshot>, GapReason),
     /// The current snapshot is exact again.

@@ -103,6 +103,7 @@ impl Machine {
     }
 
     fn found_children(&mut self, parent: &Arc<str>, names: &mut [String]) {
+        self.wants.count(names.len());
         // By path, as the copy is: neighbours are read, and taken in, one after the other.
         names.sort_unstable();
         let mut child = prefix_of(parent);

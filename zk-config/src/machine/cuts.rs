@@ -2,7 +2,7 @@
 
 use super::{Change, HOLD_MAX, Machine, Output, Phase, unpublished::Known};
 use crate::{
-    snapshot::{Node, Nodes, Snapshot},
+    snapshot::{Nodes, Snapshot},
     status::MirrorError,
 };
 use std::sync::Arc;
@@ -78,16 +78,11 @@ impl Machine {
 
     fn publish(&mut self, zxid: Zxid, what: Published) {
         let known_at = if what == Published::Known { zxid } else { Zxid(i64::MAX) };
-        let is_new =
-            |(path, node): (&Arc<str>, &Arc<Node>)| Change { path: path.clone(), old: None, new: Some(node.clone()) };
         let is_changed = |(path, old, new): Known| (old != new).then_some(Change { path, old, new });
-        let changes: Vec<Change> = if self.is_loading() {
-            self.nodes.iter().map(is_new).collect()
-        } else {
-            self.unpublished.take(known_at).into_iter().filter_map(is_changed).collect()
-        };
+        let is_first = self.is_loading();
+        let changes: Vec<Change> = self.unpublished.take(known_at).into_iter().filter_map(is_changed).collect();
         let exact = what != Published::AsItIs;
-        let same = changes.is_empty() && !self.hidden_touched;
+        let same = changes.is_empty() && !self.hidden_touched && !is_first;
         if same && (exact == self.snapshot.exact || !exact) {
             return;
         }
@@ -110,6 +105,7 @@ impl Machine {
             live: self.snapshot.live,
             seq: self.snapshot.seq + 1,
         });
+        let changes = (!is_first).then_some(changes);
         self.outputs.push(Output::Snapshot { snapshot: self.snapshot.clone(), changes });
     }
 }

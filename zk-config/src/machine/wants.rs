@@ -31,6 +31,12 @@ const BATCH_BYTES: usize = 512 * 1024;
 /// What a value is taken to weigh before any was seen.
 const VALUE_BYTES_GUESS: usize = 8 * 1024;
 
+/// Names that the lists of one request should bring together.
+const NAMES_A_REQUEST: usize = 2 * BATCH_MAX;
+
+/// What a list is taken to have before any was seen.
+const NAMES_GUESS: usize = NAMES_A_REQUEST / 2;
+
 /// What the rest of an answer weighs: header, stat, lengths.
 const STAT_BYTES: usize = 100;
 
@@ -100,6 +106,11 @@ pub(crate) struct Wants {
     ageless: bool,
     /// Reads to be sent; an entry counts only while its need is still queued.
     queue: VecDeque<Fetch>,
+    /// Lists of children to be read. Each brings reads of its own, so they wait until the others run short: what is wanted
+    /// at a time stays small, however large the tree is.
+    lists: VecDeque<Fetch>,
+    /// How many names a list is taken to have.
+    names: usize,
     asked: BTreeMap<u64, Vec<Fetch>>,
     next_token: u64,
     /// The server knows batched reads, as far as we know.
@@ -116,6 +127,8 @@ impl Default for Wants {
             ages: VecDeque::new(),
             ageless: false,
             queue: VecDeque::new(),
+            lists: VecDeque::new(),
+            names: NAMES_GUESS,
             asked: BTreeMap::new(),
             next_token: 1,
             batches: true,
@@ -150,7 +163,14 @@ impl Wants {
         let need = want.need(kind);
         if *need == Need::Met {
             *need = Need::Queued;
-            self.queue.push_back(Fetch { path, kind });
+            self.enqueue(Fetch { path, kind });
+        }
+    }
+
+    fn enqueue(&mut self, fetch: Fetch) {
+        match fetch.kind {
+            Kind::Data => self.queue.push_back(fetch),
+            Kind::Children => self.lists.push_back(fetch),
         }
     }
 
@@ -187,14 +207,20 @@ impl Wants {
         let most = if self.batches { self.batch_len() } else { 1 };
         let token = self.next_token;
         let mut fetches = Vec::new();
-        while fetches.len() < most {
-            let Some(fetch) = self.queue.pop_front() else { break };
-            let need = self.paths.get_mut(&fetch.path).map(|want| want.need(fetch.kind));
-            if let Some(need @ Need::Queued) = need {
-                *need = Need::Asked(token);
-                fetches.push(fetch);
+        let paths = &mut self.paths;
+        let mut fill = |queue: &mut VecDeque<Fetch>, most: usize| {
+            while fetches.len() < most {
+                let Some(fetch) = queue.pop_front() else { break };
+                let need = paths.get_mut(&fetch.path).map(|want| want.need(fetch.kind));
+                if let Some(need @ Need::Queued) = need {
+                    *need = Need::Asked(token);
+                    fetches.push(fetch);
+                }
             }
-        }
+            fetches.len()
+        };
+        let len = fill(&mut self.queue, most);
+        fill(&mut self.lists, most.min(len + (NAMES_A_REQUEST / self.names.max(1)).max(1)));
         if fetches.is_empty() {
             return None;
         }
@@ -223,7 +249,7 @@ impl Wants {
         if zxid.is_some() && want.event > zxid {
             // The answer is older than an event that came before it: no server does that, but it is checked.
             *want.need(fetch.kind) = Need::Queued;
-            self.queue.push_back(fetch.clone());
+            self.enqueue(fetch.clone());
             return Some(since);
         }
         *want.need(fetch.kind) = Need::Met;
@@ -240,7 +266,7 @@ impl Wants {
                 && *want.need(fetch.kind) == Need::Asked(token)
             {
                 *want.need(fetch.kind) = Need::Queued;
-                self.queue.push_back(fetch);
+                self.enqueue(fetch);
             }
         }
     }
@@ -266,6 +292,11 @@ impl Wants {
     /// now and then comes to an end.
     pub(crate) fn larger_batches(&mut self) {
         self.batch_max = (self.batch_max * 2).min(BATCH_MAX);
+    }
+
+    /// Learns how many names a list has.
+    pub(crate) const fn count(&mut self, names: usize) {
+        self.names = (self.names * 3 + names) / 4;
     }
 
     /// Learns what a value weighs; large ones count at once, small ones slowly.

@@ -2,7 +2,7 @@
 
 use super::model::{Change as Write, Log, Shown, Tree};
 use crate::{
-    changes::GapReason,
+    changes::{GapReason, diff},
     machine::{Fetch, HOLD_MAX, Kind, Machine, Output, Reads},
     snapshot::{Nodes, Snapshot},
 };
@@ -464,7 +464,7 @@ impl Simulation {
                 Output::Snapshot { snapshot, changes } => {
                     self.say(|| format!("snapshot at {} exact {} {changes:?}", snapshot.revision, snapshot.exact));
                     assert!(snapshot.revision >= self.current.revision, "seed {seed}: the revision went back");
-                    for change in changes {
+                    for change in changes.unwrap_or_else(|| diff(&Nodes::new(), &snapshot.nodes)) {
                         let before = match change.new {
                             Some(new) => self.folded.insert(change.path.clone(), new),
                             None => self.folded.remove(&*change.path),
