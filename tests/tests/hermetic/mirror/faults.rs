@@ -187,7 +187,8 @@ async fn a_connection_cut_anywhere_in_a_resynchronisation_costs_time_only() {
 #[tokio::test(start_paused = true)]
 async fn a_mirror_cut_off_again_and_again_says_so_and_catches_up() {
     let server = Stage::start().await;
-    fill(&server, "/app", 2_000);
+    // More than the window of four requests takes: the last reads leave behind the first answers.
+    fill(&server, "/app", 3_000);
     let client = server.connect().await;
     let (mirror, _) = server.mirror(&client, "/app").await;
     server.delay_replies(Duration::from_millis(20));
