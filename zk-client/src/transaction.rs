@@ -217,7 +217,12 @@ pub(crate) fn read_results(response: &MultiResponse, asked: usize) -> Result<Vec
         | MultiResult::SetData(_)
         | MultiResult::Check => Err(unexpected(OpCode::MULTI_READ)),
     };
-    response.results.iter().map(done).collect()
+    // Collecting results of results grows by doubling.
+    let mut found = Vec::with_capacity(asked);
+    for result in response.results.iter() {
+        found.push(done(result)?);
+    }
+    Ok(found)
 }
 
 /// A result of a kind that the list cannot hold.

@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use zk_client::{End, EventType, WatchedEvent, Zxid, path};
+use zk_client::{End, EventType, Stat, WatchedEvent, Zxid, path};
 
 mod answers;
 mod cuts;
@@ -271,7 +271,7 @@ impl Machine {
 
     /// Takes a value in, which was not known since one transaction; its stat says from which one on it is right.
     fn set(&mut self, path: &Arc<str>, since: Zxid, node: Node) {
-        let until = node.stat.mzxid.max(node.stat.pzxid);
+        let until = known_since(&node.stat);
         let node = Arc::new(node);
         let old = self.nodes.insert(path.clone(), node.clone());
         if !self.is_loading() {
@@ -301,6 +301,11 @@ impl Machine {
     pub(crate) fn take_outputs(&mut self) -> impl Iterator<Item = Output> {
         std::mem::take(&mut self.outputs).into_iter()
     }
+}
+
+/// From which transaction on a value is right.
+fn known_since(stat: &Stat) -> Zxid {
+    stat.mzxid.max(stat.pzxid)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What answers do to the copy.
 
-use super::{Fetch, Hidden, Kind, Machine, Phase};
+use super::{Fetch, Hidden, Kind, Machine, Phase, known_since};
 use crate::snapshot::{Node, prefix_of};
 use std::{iter, sync::Arc};
 use tokio::time::Instant;
@@ -86,6 +86,9 @@ impl Machine {
 
     fn found_data(&mut self, path: &Arc<str>, since: Zxid, data: &Bytes, stat: Stat) {
         self.wants.weigh(data.len());
+        if self.phase == Phase::Live && self.replace(path, since, data, stat) {
+            return;
+        }
         let old = if self.is_loading() { None } else { self.nodes.get(&**path) };
         // Children that came before the watch stood, or while it did not: the list says which. Those that
         // went are read like every known znode, and found missing.
@@ -93,13 +96,22 @@ impl Machine {
         if self.phase == Phase::Syncing && unlisted && stat.num_children > 0 {
             self.wants.want_anew(path.clone(), Kind::Children);
         }
-        let data = match old {
-            Some(old) if old.stat == stat => return,
-            Some(old) if old.stat.same_value(&stat) => old.data.clone(),
-            // Copied: a slice would keep the whole read buffer alive.
-            _ => Bytes::copy_from_slice(data),
-        };
-        self.set(path, since, Node { data, stat });
+        if old.is_none_or(|old| old.stat != stat) {
+            let node = node(old, data, stat);
+            self.set(path, since, node);
+        }
+    }
+
+    /// Takes in the value of a znode that the copy has: looked up once, because nearly always it did change. Whether the copy
+    /// has it.
+    fn replace(&mut self, path: &Arc<str>, since: Zxid, data: &Bytes, stat: Stat) -> bool {
+        let Some(slot) = self.nodes.get_mut(&**path) else { return false };
+        if slot.stat != stat {
+            let new = Arc::new(node(Some(slot), data, stat));
+            let old = std::mem::replace(slot, new.clone());
+            self.unpublished.touch(path, Some(old), Some(new), since, Some(known_since(&stat)));
+        }
+        true
     }
 
     fn found_children(&mut self, parent: &Arc<str>, names: &mut [String]) {
@@ -116,6 +128,16 @@ impl Machine {
             }
         }
     }
+}
+
+/// A value as it is kept.
+fn node(old: Option<&Arc<Node>>, data: &Bytes, stat: Stat) -> Node {
+    let data = match old {
+        Some(old) if old.stat.same_value(&stat) => old.data.clone(),
+        // Copied: a slice would keep the whole read buffer alive.
+        _ => Bytes::copy_from_slice(data),
+    };
+    Node { data, stat }
 }
 
 impl From<ReadResult> for Found {
