@@ -1,6 +1,8 @@
 //! Against real ZooKeeper servers; needs Java, and `mvn` for the first run.
 #![cfg(unix)]
 
+#[path = "live/batching.rs"]
+mod batching;
 #[path = "live/cli.rs"]
 mod cli;
 #[path = "live/client.rs"]
