@@ -137,6 +137,7 @@ async fn without_renewal_expiry_is_the_end() {
 
 /// Some servers give a new session instead of saying that the old one is gone (ClickHouse#116690).
 // goal: N4
+// goal: N17
 #[tokio::test(start_paused = true)]
 async fn a_session_replaced_in_silence_counts_as_expired() {
     let server = Stage::start().await;

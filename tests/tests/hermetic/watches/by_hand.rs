@@ -62,6 +62,7 @@ impl Hand {
         (header.xid, header.op)
     }
 
+    /// With the header alone. ClickHouse Keeper answers addWatch so, which has a body from ZooKeeper.
     async fn answer(&mut self, xid: i32, err: ErrorCode) {
         let mut frame = bytes::BytesMut::new();
         ReplyHeader { xid, zxid: Zxid(5), err }.encode(&mut frame);
@@ -72,6 +73,7 @@ impl Hand {
 }
 
 /// The first subscriber has gone before its watch was answered. What the second one is told must be about its own.
+// goal: N17
 #[tokio::test(start_paused = true)]
 async fn a_watch_is_not_taken_for_set_by_the_answer_to_an_earlier_one() {
     let (mut hand, client) = Hand::connect().await;

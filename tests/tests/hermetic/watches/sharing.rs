@@ -52,12 +52,14 @@ async fn clients_have_watches_of_their_own() {
     assert_eq!(watches(&server).len(), 1);
 }
 
-/// A watch on every level: one event each on the wire, handed to all whom it concerns.
+/// A watch on every level: one event each on the wire, handed to all whom it concerns, however many others there are.
 #[tokio::test(start_paused = true)]
 async fn nested_recursive_watches_each_tell_once() {
-    for profile in BOTH {
+    for (profile, others) in BOTH.into_iter().flat_map(|profile| [0, 20].map(|others| (profile.clone(), others))) {
         let server = Stage::like(profile).await;
         let client = server.connect().await;
+        let elsewhere = (0..others).map(|n| client.watch(&format!("/a{n}"), WatchMode::PERSISTENT_RECURSIVE));
+        let mut elsewhere = within(try_join_all(elsewhere.collect::<Vec<_>>())).await.unwrap();
         let paths = ["/", "/a", "/a/b", "/a/b/c"];
         let mode = WatchMode::PERSISTENT_RECURSIVE;
         let mut streams = within(try_join_all(paths.map(|path| client.watch(path, mode)))).await.unwrap();
@@ -68,6 +70,9 @@ async fn nested_recursive_watches_each_tell_once() {
             let items = arrived(stream).await;
             assert_eq!(items.len(), seen, "{items:?}");
             assert_eq!(events(&items).last(), Some(&(EventType::NODE_CREATED, "/a/b/c")));
+        }
+        for stream in &mut elsewhere {
+            assert_eq!(arrived(stream).await, []);
         }
     }
 }
