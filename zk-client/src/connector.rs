@@ -370,3 +370,6 @@ impl fmt::Debug for Connector {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use crate::{
     driver::fanout::{Fanout, Line, Subscriber},
     driver::ticket::{ConsumerId, InlineOp, Ticket},
     transaction::{Read, ReadResult, read_results},
+    watch::check_rearm,
 };
 use std::{fmt, net::SocketAddr, time::Duration};
 use tokio::time::Instant;
@@ -136,6 +137,9 @@ impl Requests<'_> {
     /// Watches a path for this consumer; shared with all other watches of the same path and mode.
     pub fn watch(&mut self, token: Token, path: &str, mode: WatchMode) {
         let path = self.chroot.to_server(path);
+        if let Err(size) = check_rearm(&path, self.request_len_max) {
+            return self.refused.push((self.consumer, token, size));
+        }
         let line = &mut Line { session: &mut *self.session, now: self.now };
         self.fanout.subscribe(line, &path, mode, Subscriber::Inline(self.consumer, token));
     }

@@ -77,3 +77,28 @@ impl From<&Self> for Secret {
         secret.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Secret;
+    use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
+
+    /// Compiles only while the one field is of a type that overwrites itself when it is dropped; a field that is added is
+    /// a pattern that does not match.
+    #[test]
+    fn its_bytes_are_of_a_type_that_overwrites_itself() {
+        const fn overwrites<T: ZeroizeOnDrop>(_: &T) {}
+        let Secret(bytes) = &Secret::from("ann:secret");
+        overwrites(bytes);
+        let _: &Zeroizing<Box<[u8]>> = bytes;
+    }
+
+    /// What that type does when it is dropped, looked at before the memory is given back.
+    #[test]
+    fn overwriting_leaves_zeros() {
+        let Secret(mut bytes) = Secret::from("ann:secret");
+        let slice: &mut [u8] = &mut bytes;
+        slice.zeroize();
+        assert_eq!(slice, [0; 10]);
+    }
+}

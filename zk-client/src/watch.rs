@@ -17,7 +17,16 @@ use std::{
     task::{Context, Poll, Waker},
 };
 use tokio::time::Instant;
-use zk_proto::{ErrorCode, WatchMode, WatchedEvent, jute::Text, path::Chroot};
+use zk_proto::{ErrorCode, WatchMode, WatchedEvent, frame::TooLarge, jute::Text, path::Chroot};
+
+/// Bytes of a SetWatches2 for one path, beside the path: header, zxid, five lists, a length.
+const REARM_OVERHEAD: usize = 8 + 8 + 5 * 4 + 4;
+
+/// Whether what sets a watch again, which is longer than what sets it, is short enough. The path is the server's.
+pub(crate) const fn check_rearm(path: &str, limit: usize) -> Result<(), TooLarge> {
+    let len = REARM_OVERHEAD + path.len();
+    if len > limit { Err(TooLarge { len, limit }) } else { Ok(()) }
+}
 
 /// Items that a watch's queue holds before it coalesces to a gap.
 pub(crate) const WATCH_QUEUE_LEN_MAX: usize = 1024;

@@ -14,21 +14,16 @@ use crate::{
     ensemble::{CONFIG_PATH, EnsembleConfig},
     error::{Error, UsageError},
     oneshot::{OneshotWatch, Slot, WatchCall},
-    watch::{Queue, WatchStream},
+    watch::{Queue, WatchStream, check_rearm},
 };
 use std::{borrow::Cow, future::Future, sync::Arc};
 use tokio::sync::oneshot;
 use zk_proto::{
-    Bytes, ErrorCode, Op, OpCode, Stat, WatchMode,
-    frame::TooLarge,
-    ops,
+    Bytes, ErrorCode, Op, OpCode, Stat, WatchMode, ops,
     records::{Empty, GetDataRequest, WatchesRequest},
     session::{EncodedRequest, Outcome, WatchKind},
     watch::{WatcherType, is_at_or_below},
 };
-
-/// Bytes of a SetWatches2 for one path, beside the path: header, zxid, five lists, a length.
-const REARM_OVERHEAD: usize = 8 + 8 + 5 * 4 + 4;
 
 /// One watch of a client's session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,8 +112,8 @@ impl Client {
     /// A path that may be watched: what sets its watch again is longer than what sets it, and must not be too long.
     fn watched_path<'a>(&self, path: &'a str) -> Result<Cow<'a, str>, UsageError> {
         let server = self.server_path(path, false)?;
-        let (len, limit) = (REARM_OVERHEAD + server.len(), self.shared.request_len_max);
-        if len > limit { Err(UsageError::RequestTooLarge(TooLarge { len, limit })) } else { Ok(server) }
+        check_rearm(&server, self.shared.request_len_max).map_err(UsageError::RequestTooLarge)?;
+        Ok(server)
     }
 
     fn ask_to_watch(

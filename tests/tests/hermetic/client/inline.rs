@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use crate::stage::{Stage, settle};
+use crate::stage::{Stage, settle, within};
 use tokio::time::Instant;
-use zk_client::{Inline, InlineState, Input, Requests};
+use zk_client::{Inline, InlineState, Input, OpCode, Requests, WatchMode};
 
 /// Asks for one znode when it is connected, and notes the answers.
 #[derive(Clone, Default)]
@@ -58,4 +58,45 @@ async fn answers_for_a_consumer_that_is_gone_are_not_given_to_the_next_one() {
     assert_eq!(old.answers.lock().unwrap().len(), 0);
     let answers = new.answers.lock().unwrap();
     assert!(answers.len() == 1 && answers[0].contains("new"), "{answers:?}");
+}
+
+/// Watches one path when it is connected, and notes the answers.
+struct Watches(String, Arc<Mutex<Vec<String>>>);
+
+impl Inline for Watches {
+    fn handle(&mut self, input: Input<'_>, requests: &mut Requests<'_>) {
+        match input {
+            Input::State(InlineState::Connected { .. }) => requests.watch(7, &self.0, WatchMode::PERSISTENT),
+            Input::Answer { token, answer, .. } => self.1.lock().unwrap().push(format!("{token}: {answer:?}")),
+            _ => {}
+        }
+    }
+
+    fn flush(&mut self, _requests: &mut Requests<'_>) {}
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    fn is_done(&self) -> bool {
+        false
+    }
+}
+
+/// The length of what sets the watch again decides, as it does for streams.
+// goal: P3
+#[tokio::test(start_paused = true)]
+async fn a_consumers_watch_that_is_too_long_is_refused_before_a_byte_is_sent() {
+    let server = Stage::start().await;
+    let client = within(server.connector().request_len_max(1_000).connect()).await.unwrap();
+    for (len, is_sent) in [(960, true), (961, false)] {
+        drop(server.take_requests());
+        let answers = Arc::default();
+        client.attach(Watches(format!("/{}", "p".repeat(len - 1)), Arc::clone(&answers))).unwrap();
+        settle().await;
+        let told = answers.lock().unwrap().join(", ");
+        assert_eq!(told.starts_with("7: Watching"), is_sent, "{len}: {told}");
+        assert_eq!(told.starts_with("7: Refused(RequestTooLarge("), !is_sent, "{len}: {told}");
+        assert_eq!(server.take_requests().iter().any(|request| request.op == OpCode::ADD_WATCH), is_sent, "{len}");
+    }
 }
