@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p zk-client --example watch [CONNECT_STRING]`; without servers, one is started in this process.
 
-use zk_client::{Client, OPEN_ACL_UNSAFE, WatchItem, WatchMode};
+use zk_client::{Client, EventType, OPEN_ACL_UNSAFE, WatchItem, WatchMode};
 use zk_testkit::server::TestServer;
 
 #[tokio::main(flavor = "current_thread")]
@@ -15,20 +15,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut changes = client.watch("/zk-example", WatchMode::PERSISTENT_RECURSIVE).await?;
     client.create_or_set("/zk-example", b"1", OPEN_ACL_UNSAFE).await?;
     client.create_or_set("/zk-example", b"2", OPEN_ACL_UNSAFE).await?;
-    let (mut seen, mut deleted) = (0, None);
-    while seen < 3 {
-        match changes.next().await {
-            Some(WatchItem::Event(event)) => println!("{:?} {}", event.event_type, event.path),
-            Some(other) => println!("read again: {other:?}"),
-            None => break,
+    client.delete("/zk-example", None).await?;
+    while let Some(item) = changes.next().await {
+        let WatchItem::Event(event) = item else {
+            println!("something may have been missed, so read again: {item:?}");
+            break;
+        };
+        println!("{:?} {}", event.event_type, event.path);
+        if event.event_type == EventType::NODE_DELETED {
+            break;
         }
-        seen += 1;
-        if seen == 2 {
-            deleted = Some(client.delete("/zk-example", None));
-        }
-    }
-    if let Some(deleted) = deleted {
-        deleted.await?;
     }
     client.close().await;
     Ok(())

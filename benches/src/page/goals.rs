@@ -1,6 +1,6 @@
 //! What was to be reached, and what was: ratios of ours, by the runs on the page that measure it.
 //!
-//! A run with other clients in its rounds is preferred. Must not know where a run's lines come from.
+//! A run of which rounds were kept is preferred, and then one with other clients in its rounds. Must not know where a run's lines come from.
 
 use super::{
     runs::{Run, number},
@@ -151,7 +151,7 @@ fn row(runs: &[Run], goal: &Goal, others: &[&str], bound: Bound) -> String {
         let ratio = bound.worst(others.iter().map(|other| rounds.ratio_to(OURS, other, goal.figure)));
         ratio.is_finite().then(|| (rounds.watchers().len(), run, rounds.none_kept, ratio))
     });
-    match found.max_by_key(|(watchers, ..)| *watchers) {
+    match found.max_by_key(|(watchers, _, none_kept, _)| (!none_kept, *watchers)) {
         None => format!("{} - | not measured |", start("-")),
         Some((_, run, none_kept, ratio)) => {
             let verdict = match (none_kept, bound.holds(ratio)) {

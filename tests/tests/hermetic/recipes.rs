@@ -4,6 +4,8 @@
 mod cuts;
 #[path = "recipes/exclusion.rs"]
 mod exclusion;
+#[path = "recipes/given_up.rs"]
+mod given_up;
 #[path = "recipes/group.rs"]
 mod group;
 #[path = "recipes/lagging.rs"]
