@@ -19,9 +19,6 @@ use std::{
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use zk_client::Zxid;
 
-/// Updates that a subscriber may be behind before they coalesce to a gap and a difference.
-pub(crate) const UPDATES_MAX: usize = 1024;
-
 /// What a subscriber is told.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -46,8 +46,7 @@ impl Driven {
                 }
             };
             self.shared.snapshot.store(snapshot.clone());
-            // An error says that nobody listens.
-            drop(self.shared.updates.send(Arc::new(Item { told, snapshot })));
+            self.shared.updates.send(|| Item { told, snapshot });
         }
         self.shared.status.send_if_modified(|status| {
             let changed = status != self.machine.status();
@@ -59,7 +58,7 @@ impl Driven {
         // Behind the status: see `Mirror::subscribe`.
         if self.machine.status().is_over() && !std::mem::replace(&mut self.told_end, true) {
             let snapshot = self.shared.snapshot.load_full();
-            drop(self.shared.updates.send(Arc::new(Item { told: Told::End, snapshot })));
+            self.shared.updates.send(|| Item { told: Told::End, snapshot });
         }
     }
 

@@ -57,6 +57,7 @@ mod mirror;
 mod reader;
 mod snapshot;
 mod status;
+mod updates;
 
 pub use changes::{Batch, Change, Changes, GapReason, Update};
 pub use mirror::{BarrierError, Mirror};

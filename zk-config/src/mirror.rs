@@ -1,12 +1,13 @@
 //! The mirror's handle: wait-free reads, and everything that waits.
 
 use crate::{
-    changes::{Changes, Item, UPDATES_MAX},
+    changes::Changes,
     driver::Driven,
     machine::Machine,
     reader::Reader,
     snapshot::Snapshot,
     status::{MirrorError, Status},
+    updates::Updates,
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -16,10 +17,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tokio::{
-    sync::{broadcast, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 use zk_client::{Client, Error, UsageError, Zxid, path};
 
 /// What the handle shares with the mirror in the client's driver.
@@ -27,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) root: Arc<str>,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) status: watch::Sender<Status>,
-    pub(crate) updates: broadcast::Sender<Arc<Item>>,
+    pub(crate) updates: Updates,
     pub(crate) dropped: AtomicBool,
 }
 
@@ -78,7 +76,7 @@ impl Mirror {
             root: root.clone(),
             snapshot: ArcSwap::new(empty.clone()),
             status: watch::Sender::new(Status::new()),
-            updates: broadcast::Sender::new(UPDATES_MAX),
+            updates: Updates::default(),
             dropped: AtomicBool::new(false),
         });
         client.attach(Driven::new(Machine::new(root, empty), shared.clone()))?;
