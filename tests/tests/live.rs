@@ -1,6 +1,19 @@
 //! Against real ZooKeeper servers; needs Java, and `mvn` for the first run.
 #![cfg(unix)]
 
+/// A test of its own on a real server of each version; where one server of any version is here, it is tried once.
+macro_rules! on_versions {
+    ($run:ident: $($name:ident $version:ident;)*) => {$(
+        #[tokio::test]
+        async fn $name() -> Done {
+            if zk_tests::any_version() && Version::$version != Version::V3_9 {
+                return Ok(());
+            }
+            $run(Version::$version).await
+        }
+    )*};
+}
+
 #[path = "live/batching.rs"]
 mod batching;
 #[path = "live/cli.rs"]

@@ -13,6 +13,10 @@ const PORT: u16 = 2181;
 /// Of a name in the DNS (RFC 1035), in characters.
 const NAME_LEN_MAX: usize = 253;
 
+/// Servers that are believed where somebody else than the user names them: more than an ensemble has, and a bound for what the
+/// DNS or a znode's megabyte can name.
+pub(crate) const SERVERS_MAX: usize = 1_000;
+
 /// One server as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HostPort {

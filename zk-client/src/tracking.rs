@@ -4,7 +4,7 @@
 //! Knows nothing of connections. What it says is the peer's word, so it is taken only if it is whole.
 
 use crate::{
-    connect_string::{ConnectString, HostPort},
+    connect_string::{ConnectString, HostPort, SERVERS_MAX},
     ensemble::{CONFIG_PATH, parse, where_clients_go},
     inline::{Answer, Inline, InlineState, Input, Refusal, Requests},
 };
@@ -15,9 +15,6 @@ use zk_proto::{WatchMode, Zxid};
 /// All clients hear of a change in the same moment. Each waits for some part of this, so that those who have to move do not
 /// come to another server together.
 const SPREAD: Duration = Duration::from_secs(4);
-
-/// Members that are believed: more than an ensemble has, and less than a znode's megabyte could name.
-const SERVERS_MAX: usize = 1_000;
 
 const WATCH: u64 = 0;
 const READ: u64 = 1;

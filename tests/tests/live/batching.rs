@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use zk_client::{Acl, AuthId, Client, Connector, CreateMode, OPEN_ACL_UNSAFE, Permissions};
 use zk_proto::words::ServerStatus;
 use zk_testkit::launcher::{Ensemble, Version};
-use zk_tests::{any_version, real};
+use zk_tests::real;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Done = Result<(), Failure>;
@@ -92,22 +92,11 @@ async fn play(client: &Client, seed: u64) -> String {
     ends
 }
 
-macro_rules! on {
-    ($($name:ident $version:expr;)*) => {$(
-        #[tokio::test]
-        async fn $name() -> Done {
-            if any_version() && $version != Version::V3_9 {
-                return Ok(()); // one server is here, and it is tried once
-            }
-            the_same_answers_from($version).await
-        }
-    )*};
-}
-
-on! {
-    on_3_5 Version::V3_5;
-    on_3_6 Version::V3_6;
-    on_3_7 Version::V3_7;
-    on_3_8 Version::V3_8;
-    on_3_9 Version::V3_9;
+on_versions! {
+    the_same_answers_from:
+    on_3_5 V3_5;
+    on_3_6 V3_6;
+    on_3_7 V3_7;
+    on_3_8 V3_8;
+    on_3_9 V3_9;
 }

@@ -6,7 +6,7 @@ use zk_client::{
     Permissions, Read, ReadResult, Reconfig, Stat, Transaction, TransactionResult, Ttl, UsageError, Walked,
 };
 use zk_testkit::launcher::{Ensemble, Version};
-use zk_tests::{any_version, real};
+use zk_tests::real;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Done = Result<(), Failure>;
@@ -265,22 +265,11 @@ async fn who_and_where(Scene { client, .. }: &Scene) -> Done {
     Ok(())
 }
 
-macro_rules! on {
-    ($($name:ident $version:expr;)*) => {$(
-        #[tokio::test]
-        async fn $name() -> Done {
-            if any_version() && $version != Version::V3_9 {
-                return Ok(()); // one server is here, and it is tried once
-            }
-            everything($version).await
-        }
-    )*};
-}
-
-on! {
-    every_operation_on_3_5 Version::V3_5;
-    every_operation_on_3_6 Version::V3_6;
-    every_operation_on_3_7 Version::V3_7;
-    every_operation_on_3_8 Version::V3_8;
-    every_operation_on_3_9 Version::V3_9;
+on_versions! {
+    everything:
+    every_operation_on_3_5 V3_5;
+    every_operation_on_3_6 V3_6;
+    every_operation_on_3_7 V3_7;
+    every_operation_on_3_8 V3_8;
+    every_operation_on_3_9 V3_9;
 }

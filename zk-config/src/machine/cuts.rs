@@ -1,6 +1,6 @@
 //! When a snapshot is published, and what it shows.
 
-use super::{Change, HOLD_MAX, Machine, Output, Phase, unpublished::Known};
+use super::{Change, HOLD_MAX, Machine, Output, Phase};
 use crate::{
     snapshot::{Nodes, Snapshot},
     status::MirrorError,
@@ -78,9 +78,8 @@ impl Machine {
 
     fn publish(&mut self, zxid: Zxid, what: Published) {
         let known_at = if what == Published::Known { zxid } else { Zxid(i64::MAX) };
-        let is_changed = |(path, old, new): Known| (old != new).then_some(Change { path, old, new });
         let is_first = self.is_loading();
-        let changes: Vec<Change> = self.unpublished.take(known_at).into_iter().filter_map(is_changed).collect();
+        let changes = self.unpublished.take(known_at);
         let exact = what != Published::AsItIs;
         let same = changes.is_empty() && !self.hidden_touched && !is_first;
         if same && (exact == self.snapshot.exact || !exact) {

@@ -6,7 +6,7 @@
 //!
 //! Knows nothing of events and reads.
 
-use crate::snapshot::Node;
+use crate::{changes::Change, snapshot::Node};
 use foldhash::fast::RandomState;
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -32,9 +32,6 @@ impl Touched {
         self.until.unwrap_or(Zxid(i64::MAX))
     }
 }
-
-/// A path, what the last snapshot shows, and what the copy holds.
-pub(super) type Known = (Arc<str>, Option<Arc<Node>>, Option<Arc<Node>>);
 
 /// All of them.
 #[derive(Debug, Default)]
@@ -91,11 +88,12 @@ impl Unpublished {
         cut
     }
 
-    /// Takes out what is known at a transaction; by path.
-    pub(super) fn take(&mut self, known_at: Zxid) -> Vec<Known> {
+    /// Takes out what is known at a transaction, and leaves out what is as it was; by path.
+    pub(super) fn take(&mut self, known_at: Zxid) -> Vec<Change> {
         let known = self.paths.extract_if(|_, touched| touched.until() <= known_at);
-        let mut known: Vec<Known> = known.map(|(path, touched)| (path, touched.old, touched.new)).collect();
-        known.sort_unstable_by(|(a, ..), (b, ..)| a.cmp(b));
-        known
+        let changed = known.filter(|(_, Touched { old, new, .. })| old != new);
+        let mut changes: Vec<_> = changed.map(|(path, Touched { old, new, .. })| Change { path, old, new }).collect();
+        changes.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        changes
     }
 }

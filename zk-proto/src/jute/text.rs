@@ -8,12 +8,12 @@ use super::{Decode, DecodeError, Encode, Fault, Reader, put_len, skip_buffer};
 use alloc::{borrow::Cow, string::String};
 use bytes::{BufMut, BytesMut};
 use bytestring::ByteString;
-use core::{fmt, hash, ops::Deref, str};
+use core::{fmt, ops::Deref, str};
 
 /// A string that shares the frame it was read from: decoding one allocates nothing.
 ///
 /// Keep it only as long as needed; it keeps its frame alive.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Text(ByteString);
 
 impl Text {
@@ -65,14 +65,6 @@ impl AsRef<str> for Text {
     }
 }
 
-impl PartialEq for Text {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for Text {}
-
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
         self.as_str() == other
@@ -82,12 +74,6 @@ impl PartialEq<str> for Text {
 impl PartialEq<&str> for Text {
     fn eq(&self, other: &&str) -> bool {
         self.as_str() == *other
-    }
-}
-
-impl hash::Hash for Text {
-    fn hash<H: hash::Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
     }
 }
 

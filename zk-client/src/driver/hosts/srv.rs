@@ -2,10 +2,10 @@
 //!
 //! Knows nothing of the network: records in, hosts out.
 
-use crate::{connect_string::HostPort, dial::SrvRecord};
-
-/// Servers that are believed; more than an ensemble has, and a bound for what a resolver makes of an answer.
-const SERVERS_MAX: usize = 1_000;
+use crate::{
+    connect_string::{HostPort, SERVERS_MAX},
+    dial::SrvRecord,
+};
 
 /// Lower priorities come first. Within one, each next server is drawn with a chance in proportion to its weight; one of weight
 /// zero is drawn as if it weighed a little, so that it comes first now and then. A record without a host says that the service
