@@ -318,7 +318,8 @@ impl<T> Session<T> {
         }
     }
 
-    /// Bytes for the transport, everything there is.
+    /// Bytes for the transport, everything there is. A request counts as sent once it was given out here, whatever becomes
+    /// of the bytes; until then, a lost connection makes it wait for the next one.
     pub fn poll_transmit(&mut self) -> Option<BytesMut> {
         (!self.outbox.is_empty()).then(|| self.outbox.split())
     }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     call::Outcomes,
-    inline::{Answer, InlineState, Input, Refusal},
+    inline::{Answer, InlineState, Input, Refusal, Token},
     state::SessionState,
 };
 use tokio::time::Instant;
@@ -166,7 +166,23 @@ impl Driver {
             }
         }
         self.fanout.lost();
+        let unsent = self.take_back_inline();
         self.tell_all(InlineState::Disconnected);
+        for (consumer, token) in unsent {
+            self.tell(consumer, Input::Interrupted { token });
+        }
+    }
+
+    /// Consumers ask anew on each connection, so what they asked for on one ends with it, though it never left: otherwise
+    /// connections that fail at once would pile it up.
+    fn take_back_inline(&mut self) -> Vec<(ConsumerId, Token)> {
+        let mut unsent = Vec::new();
+        self.session.withdraw(|ticket| {
+            let Ticket::Inline { consumer, token, .. } = ticket else { return false };
+            unsent.push((*consumer, *token));
+            true
+        });
+        unsent
     }
 
     fn reply(&mut self, ticket: Ticket, zxid: Zxid, result: Result<Bytes, ReplyFailure>) {

@@ -1,7 +1,11 @@
 //! How connections and sessions come to an end, and what becomes of the requests that were on their way.
 
-use super::{Credentials, End, Event, Interruption, Loss, Outcome, Session, State, Step, Waiting, inflight::Purpose};
+use super::{
+    Credentials, EncodedRequest, End, Event, Interruption, Loss, Outcome, Session, State, Step, Waiting,
+    inflight::{Pending, Purpose},
+};
 use crate::id::{SessionId, Zxid};
+use alloc::vec::Vec;
 
 impl<T> Session<T> {
     pub(super) fn lose(&mut self, why: Loss) {
@@ -9,7 +13,7 @@ impl<T> Session<T> {
         if !self.step(Step::Lost) {
             return;
         }
-        self.outbox.clear();
+        self.recall();
         self.auths.clear();
         self.established = None;
         self.events.push_back(Event::Lost { why, was_up });
@@ -54,7 +58,7 @@ impl<T> Session<T> {
             return;
         }
         self.ended = Some(end);
-        self.outbox.clear();
+        self.recall();
         let by = self.refuses().unwrap_or(Interruption::Closed);
         self.interrupt_sent(by);
         self.interrupt_waiting(by);
@@ -62,6 +66,26 @@ impl<T> Session<T> {
             self.events.push_back(Event::Interrupted { ticket, by, outcome: Outcome::Unknown });
         }
         self.events.push_back(Event::Ended(end));
+    }
+
+    /// What is still in the outbox never leaves: its requests wait again, before those that waited all along. Everything
+    /// else there goes with its connection. So nothing is counted while things go well.
+    fn recall(&mut self) {
+        if self.outbox.is_empty() {
+            return;
+        }
+        let mut outbox = self.outbox.split();
+        let mut frames = Vec::new();
+        while let Some(frame) = EncodedRequest::take_back(&mut outbox) {
+            frames.push(frame);
+        }
+        for (xid, request) in frames.into_iter().rev() {
+            // Pings and auth packets are nobody's.
+            let Some(Pending { purpose, change, .. }) = self.in_flight.take_newest(xid) else { continue };
+            if let Purpose::Call(ticket) = purpose {
+                self.waiting.push_front(Waiting { request, change, ticket });
+            }
+        }
     }
 
     fn interrupt_sent(&mut self, by: Interruption) {

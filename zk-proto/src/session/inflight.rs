@@ -61,6 +61,11 @@ impl<T> InFlight<T> {
         self.queue.remove(index)
     }
 
+    /// The request that was put last, if it is this one.
+    pub(super) fn take_newest(&mut self, xid: i32) -> Option<Pending<T>> {
+        self.queue.pop_back_if(|pending| pending.xid == xid)
+    }
+
     /// Whether the server has not yet set all watches again: those frames precede all requests.
     pub(super) fn is_rearming(&self) -> bool {
         self.queue.front().is_some_and(|pending| matches!(pending.purpose, Purpose::Rearm))

@@ -6,8 +6,8 @@ use super::{Outcome, Session, Waiting, inflight::Purpose};
 
 impl<T> Session<T> {
     /// The ticket of each request without an answer, oldest first, and how the request would end if it ended now:
-    /// [`Outcome::Unknown`] once it may have left, [`Outcome::NotSent`] while it waits for a connection. Identities are
-    /// not among them.
+    /// [`Outcome::Unknown`] once it may have left, [`Outcome::NotSent`] while it waits for a connection. What
+    /// [`poll_transmit`](Self::poll_transmit) gives out next is taken to have left. Identities are not among them.
     pub fn tickets(&mut self) -> impl Iterator<Item = (&mut T, Outcome)> {
         let sent = self.in_flight.iter_mut().filter_map(|pending| match &mut pending.purpose {
             Purpose::Call(ticket) => Some((ticket, Outcome::Unknown)),

@@ -7,7 +7,7 @@ use crate::{
     multi,
     ops::{Op, RequestBody},
 };
-use bytes::{BufMut, BytesMut};
+use bytes::{Buf as _, BufMut, BytesMut};
 use core::fmt;
 
 /// Xids that are no request's number (protocol.md section 2.5). Requests count from 1.
@@ -95,6 +95,16 @@ impl EncodedRequest {
         outbox.put_u32(frame_len(4 + self.bytes.len()));
         outbox.put_i32(xid);
         outbox.put_slice(&self.bytes);
+    }
+
+    /// The first frame of an outbox as the request that it was made of, and its xid. Of a ConnectRequest, which has
+    /// neither, it makes something with an xid of zero.
+    pub(super) fn take_back(outbox: &mut BytesMut) -> Option<(i32, Self)> {
+        let len = usize::try_from(outbox.try_get_u32().ok()?).ok()?;
+        let mut bytes = (len <= outbox.len()).then(|| outbox.split_to(len))?;
+        let xid = bytes.try_get_i32().ok()?;
+        let op = OpCode(i32::from_be_bytes(*bytes.first_chunk()?));
+        Some((xid, Self { bytes, op }))
     }
 }
 

@@ -67,6 +67,7 @@ marks! {
     AppliedAfterLoss "request carried out after its connection was lost";
     WaitedForConnection "request that waited for a connection";
     NotSent "request never sent";
+    LostBeforeSending "connection lost in the bytes that brought it, before the requests that waited had left";
     EventsOfOneTxn "several events of one transaction";
     LagSeen "read on a server that lags behind the leader";
     Twin "twin with bytes split in another way";

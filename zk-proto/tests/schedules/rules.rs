@@ -208,7 +208,7 @@ impl Rules {
         self.last_interrupted = None;
     }
 
-    /// Requests that wait for a connection.
+    /// Requests that wait for a connection, or to be given out.
     fn has_waiting(&self) -> bool {
         self.calls.iter().any(|call| !call.is_sent && call.outcome.is_none())
     }
@@ -374,7 +374,7 @@ impl Rules {
                 }
                 Some(Outcome::Unknown) => {
                     hold!("W5", applied <= 1, "ticket {ticket} was carried out {applied} times");
-                    if call.kind == Kind::Write && call.is_sent {
+                    if call.kind == Kind::Write {
                         marks.hit(if applied == 1 { Mark::UnknownApplied } else { Mark::UnknownLost });
                     }
                 }
@@ -392,6 +392,9 @@ impl Rules {
     fn lost(&mut self, why: &Loss, was_up: bool, now: u64, marks: &mut Marks) -> Held {
         hold!("W11", self.is_open, "lost twice: {why:?}");
         hold!("W11", was_up == self.is_up, "{why:?}: was_up is {was_up}");
+        if was_up && self.has_waiting() {
+            marks.hit(Mark::LostBeforeSending);
+        }
         match (why, self.told.front()) {
             (why, Some(Told::Fatal(fatal))) if fatal.is(why) => {
                 self.fatal(*fatal, marks);

@@ -19,7 +19,7 @@
 //! | 15 | the peer does not read | [`Fault::Deaf`] |
 //! | 16 | cut at byte n, by direction | [`Fault::CutReplies`], [`Fault::CutRequests`] |
 //! | 17 | another list of servers | start more servers; the list is the client's |
-//! | 19, 20 | short answers, garbage | [`Fault::Connect`] and [`Fault::Reply`] with bytes |
+//! | 19, 20 | short answers, garbage | [`Fault::Connect`] and [`Fault::Reply`] with bytes, [`ConnectAnswer::Followed`] by some |
 //! | 21, 22 | lengths too large, negative | [`ReplyFault::length`] |
 //! | 23 | unknown xid, order, duplicates | [`ReplyFault::UnknownXid`], [`ReplyFault::Late`], [`ReplyFault::Twice`] |
 //! | 24 | events that nobody knows | [`TestServer::send`] |

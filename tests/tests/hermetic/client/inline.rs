@@ -2,18 +2,20 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use crate::stage::{Stage, settle, within};
+use crate::stage::{Stage, settle, until_suspended, within};
 use tokio::time::Instant;
 use zk_client::{Inline, InlineState, Input, OpCode, Requests, WatchMode};
+use zk_testkit::server::ConnectAnswer;
 
 /// Asks for one znode when it is connected, and notes the answers.
 #[derive(Clone, Default)]
 struct Asks {
     path: &'static str,
     answers: Arc<Mutex<Vec<String>>>,
+    lost: Arc<AtomicUsize>,
     done: Arc<AtomicBool>,
 }
 
@@ -22,6 +24,7 @@ impl Inline for Asks {
         match input {
             Input::State(InlineState::Connected { .. }) => requests.get_data(7, self.path),
             Input::Answer { token, answer, .. } => self.answers.lock().unwrap().push(format!("{token}: {answer:?}")),
+            Input::Interrupted { token: 7 } => drop(self.lost.fetch_add(1, Ordering::Relaxed)),
             _ => {}
         }
     }
@@ -58,6 +61,27 @@ async fn answers_for_a_consumer_that_is_gone_are_not_given_to_the_next_one() {
     assert_eq!(old.answers.lock().unwrap().len(), 0);
     let answers = new.answers.lock().unwrap();
     assert!(answers.len() == 1 && answers[0].contains("new"), "{answers:?}");
+}
+
+/// It asks on every connection; connections that are taken and spoilt in one breath must not pile its questions up.
+#[tokio::test(start_paused = true)]
+async fn requests_for_a_connection_that_failed_at_once_end_with_it() {
+    let server = Stage::start().await;
+    server.create("/a", b"new").unwrap();
+    let client = server.connect().await;
+    let asks = Asks { path: "/a", ..Asks::default() };
+    client.attach(asks.clone()).unwrap();
+    settle().await;
+    for _ in 0..5 {
+        server.script_next_connect(ConnectAnswer::Followed(bytes::Bytes::from_static(&[0xff; 4])));
+    }
+    drop(server.take_requests());
+    server.drop_connections();
+    until_suspended(&client).await;
+    within(client.exists("/a")).await.unwrap();
+    settle().await;
+    let read = server.take_requests().into_iter().filter(|request| request.op == OpCode::GET_DATA).count();
+    assert_eq!((read, asks.answers.lock().unwrap().len(), asks.lost.load(Ordering::Relaxed)), (1, 2, 5));
 }
 
 /// Watches one path when it is connected, and notes the answers.

@@ -61,6 +61,33 @@ async fn calls_on_their_way_end_unknown_and_waiting_ones_go_out_later() {
     assert_eq!(session(&client), before);
 }
 
+/// A connection that is taken and spoilt in one breath: nothing that waited for it has left, so nothing is in doubt.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_never_left_waits_for_a_connection_that_lasts() {
+    let server = Stage::start().await;
+    server.create("/a", b"").unwrap();
+    let spoilt = || ConnectAnswer::Followed(bytes::Bytes::from_static(&[0xff; 4]));
+    for _ in 0..3 {
+        server.script_next_connect(spoilt());
+    }
+    let client = server.connector().connect_in_background();
+    let early = client.set_data("/a", b"1", None);
+    assert_eq!(within(early).await.unwrap().version, 1, "it was sent once");
+
+    (0..1000).for_each(|_| server.script_next_connect(spoilt()));
+    server.drop_connections();
+    until_suspended(&client).await;
+    let patience = Duration::from_millis(500);
+    let late = client.with_timeout(patience).set_data("/a", b"2", None);
+    let outcome = within(late).await;
+    assert!(matches!(outcome, Err(Error::TimedOut { outcome: Outcome::NotSent, .. })), "{outcome:?}");
+    let closed = client.set_data("/a", b"3", None);
+    within(client.close()).await;
+    assert_eq!(interrupted(within(closed).await), (Interruption::Closed, Outcome::NotSent));
+    let writes = server.take_requests().into_iter().filter(|request| request.op == OpCode::SET_DATA);
+    assert_eq!(writes.count(), 1, "what was not sent never was");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lost_connection_keeps_the_session_and_its_ephemerals() {
     let server = Stage::start().await;

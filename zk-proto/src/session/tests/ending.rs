@@ -1,10 +1,12 @@
 //! Connections that break and sessions that are closed.
 
-use super::script::{ID, Script, config};
+use super::script::{ID, Script, accept_frame, config, get_data, reply_frame};
 use crate::{
     ErrorCode, SessionConfig,
-    session::{State, xid},
+    records::Empty,
+    session::{Outcome, State, WatchKind, xid},
 };
+use alloc::vec::Vec;
 
 #[test]
 fn sent_requests_are_in_doubt_and_waiting_ones_stay_in_the_queue() {
@@ -128,13 +130,90 @@ fn a_server_that_demands_authentication_ends_the_session() {
     assert_eq!(s.events(), end);
 }
 
-/// Bytes of the lost connection must not leave on the next.
+/// A server takes us and spoils its connection in the same breath.
+fn accept_and_more(s: &mut Script, more: &[u8]) {
+    s.receive(&[&accept_frame(ID, 6000)[..], more].concat());
+}
+
+/// What no server can mean.
+const GARBAGE: [u8; 4] = [0xff; 4];
+
+/// Bytes of the lost connection must not leave on the next as they are; a request that never left waits for that one.
 #[test]
-fn what_was_not_handed_out_is_thrown_away_with_its_connection() {
-    let mut s = Script::up_with(SessionConfig { first_xid: 5, ..config() });
+fn what_was_not_given_out_waits_for_the_next_connection() {
+    let mut s = Script::new(SessionConfig { first_xid: 5, ..config() });
+    s.session.add_auth(s.now, "digest", b"x", "auth");
     s.call("a");
-    s.session.handle_closed();
+    s.watch(WatchKind::Data, "/b", "b");
+    for _ in 0..2 {
+        s.dial();
+        accept_and_more(&mut s, &GARBAGE);
+        assert_eq!(s.session.queued(), 2);
+        let tickets: Vec<_> = s.session.tickets().map(|(ticket, outcome)| (*ticket, outcome)).collect();
+        assert_eq!(tickets, [("a", Outcome::NotSent), ("b", Outcome::NotSent)]);
+        s.call("c");
+        s.session.withdraw(|ticket| *ticket == "c");
+    }
+    let lost = "lost Frame(NegativeLength(-1))";
+    assert_eq!(s.events(), ["up 0x7 new 6s", lost, "up 0x7 resumed 6s", lost]);
+    s.sent();
     s.dial();
-    assert_eq!(s.sent(), ["connect 0x7 seen 0x0"]);
-    assert_eq!(s.events(), ["lost Transport", "a: ConnectionLost Unknown"]);
+    s.accept(ID);
+    assert_eq!(s.sent(), ["connect 0x7 seen 0x0", "auth digest", "9 getData /a", "10 getData /b"]);
+    s.ok([xid::AUTH, 9, 10]);
+    assert_eq!(s.events(), ["up 0x7 resumed 6s", "auth: ok", "a: ok", "b: ok"]);
+    assert_eq!(s.session.watches().collect::<Vec<_>>(), [("/b", WatchKind::Data)]);
+}
+
+/// Both ends of the line: the last request that left, and the first that did not.
+#[test]
+fn what_was_given_out_is_in_doubt_and_what_came_behind_it_is_not() {
+    let mut s = Script::up();
+    s.call("sent");
+    s.session.submit(s.now, get_data("/b", false), None, "b");
+    s.session.submit(s.now, get_data("/c", false), None, "c");
+    // A refusal may overtake; it does not make a request that has left one that has not.
+    s.reply(2, 0, ErrorCode::NO_NODE);
+    s.session.handle_closed();
+    assert_eq!(s.events(), ["b: NO_NODE(-101)", "lost Transport", "sent: ConnectionLost Unknown"]);
+    s.sent();
+    s.dial();
+    s.accept(ID);
+    assert_eq!(s.sent(), ["connect 0x7 seen 0x0", "4 getData /c"]);
+}
+
+/// A driver that is late finds a ping due, and the peer dead: the ping in the outbox is nobody's request.
+#[test]
+fn a_ping_that_was_not_given_out_takes_no_request_back() {
+    let mut s = Script::up();
+    s.call("sent");
+    s.session.handle_timeout(super::script::T);
+    assert_eq!(s.events(), ["lost Silent", "sent: ConnectionLost Unknown"]);
+    assert_eq!(s.session.queued(), 0);
+}
+
+#[test]
+fn what_was_not_given_out_before_the_end_was_not_sent() {
+    let mut s = Script::new(config());
+    s.session.add_auth(s.now, "digest", b"bob:wrong", "auth");
+    s.call("a");
+    s.dial();
+    accept_and_more(&mut s, &reply_frame(xid::AUTH, 0, ErrorCode::AUTH_FAILED, &Empty {}));
+    let end = ["a: AuthFailed NotSent", "ended AuthFailed(AUTH_FAILED(-115))"];
+    assert_eq!(s.events()[2..], end);
+
+    let mut s = Script::new(config());
+    s.call("a");
+    s.dial();
+    s.accept(ID);
+    s.session.close(s.now);
+    s.session.handle_closed();
+    assert_eq!(s.events()[1..], ["lost Transport", "a: Closed NotSent", "ended Closed"]);
+
+    let mut s = Script::new(config());
+    s.call("a");
+    s.dial();
+    accept_and_more(&mut s, &GARBAGE);
+    s.pass(super::script::T * 2);
+    assert_eq!(s.events()[2..], ["expired 0x7", "a: SessionExpired NotSent"]);
 }

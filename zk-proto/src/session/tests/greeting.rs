@@ -21,11 +21,11 @@ fn frames_are_the_bytes_of_the_protocol() {
     assert_eq!(s.sent_bytes(), hex(connect));
     s.receive(&accept_frame(ID, 8000));
     let exists = GetDataRequest { path: "/a".into(), watch: true };
-    s.session.submit(s.now, EncodedRequest::new::<ops::Exists>(&exists, REQUEST_LEN_MAX).unwrap(), None, "exists");
+    s.submit(EncodedRequest::new::<ops::Exists>(&exists, REQUEST_LEN_MAX).unwrap(), None, "exists");
     assert_eq!(s.sent_bytes(), hex("0000000f 00000001 00000003 00000002 2f61 01"));
     let (add, change) = set_watch(WatchKind::PersistentRecursive, "/a");
     assert_eq!(add.op(), OpCode::ADD_WATCH);
-    s.session.submit(s.now, add, Some(change), "add");
+    s.submit(add, Some(change), "add");
     assert_eq!(s.sent_bytes(), hex("00000012 00000002 0000006a 00000002 2f61 00000001"));
     s.session.add_auth(s.now, "digest", b"bob:secret", "auth");
     let auth = "00000024 fffffffc 00000064 00000000 00000006 646967657374 0000000a 626f623a736563726574";

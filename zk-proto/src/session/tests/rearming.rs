@@ -163,6 +163,7 @@ fn frames_of_watches_have_xids_of_their_own() {
         s.watch(WatchKind::Data, &path, 0);
     }
     s.ok([i32::MAX - 2, i32::MAX - 1]);
+    s.sent();
     s.session.handle_closed();
     s.dial();
     s.receive(&accept_frame(super::script::ID, 6000));

@@ -50,7 +50,7 @@ fn xids_wrap_from_the_largest_to_one() {
 fn a_write_that_a_read_only_server_refuses_overtakes_reads() {
     let mut s = Script::up();
     s.call("read");
-    s.session.submit(s.now, set_data("/w"), None, "write");
+    s.submit(set_data("/w"), None, "write");
     s.call("read2");
     s.reply(2, 5, ErrorCode::NOT_READ_ONLY);
     s.ok([1, 3]);
@@ -215,7 +215,7 @@ fn debug_output_shows_no_secret() {
     let sasl = crate::session::EncodedRequest::new::<crate::ops::Sasl>(&token, 1000).unwrap();
     assert_eq!(sasl.op(), OpCode::SASL);
     shown += &format!("{token:?} {sasl:?} {:?} {:?}", s.session, s.session.credentials());
-    s.session.submit(s.now, sasl, None, "sasl");
+    s.submit(sasl, None, "sasl");
     let sent = s.sent_bytes();
     assert!(sent.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()), "it was there to be shown");
     while let Some(event) = s.session.poll_event() {

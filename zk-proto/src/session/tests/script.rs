@@ -270,14 +270,20 @@ impl<T: Display> Script<T> {
         self.now = until;
     }
 
+    /// A request, which leaves at once if it may.
+    pub(super) fn submit(&mut self, request: EncodedRequest, change: Option<Change>, ticket: T) {
+        self.session.submit(self.now, request, change, ticket);
+        self.transmit();
+    }
+
     pub(super) fn call(&mut self, ticket: T) {
         let request = get_data(&format!("/{ticket}"), false);
-        self.session.submit(self.now, request, None, ticket);
+        self.submit(request, None, ticket);
     }
 
     pub(super) fn watch(&mut self, kind: WatchKind, path: &str, ticket: T) {
         let (request, change) = set_watch(kind, path);
-        self.session.submit(self.now, request, Some(change), ticket);
+        self.submit(request, Some(change), ticket);
     }
 
     fn transmit(&mut self) {

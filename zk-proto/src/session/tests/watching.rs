@@ -23,7 +23,7 @@ fn rearmed(s: &mut Script) -> String {
 fn remove(s: &mut Script, change: Change, ticket: &'static str) {
     let request = WatchesRequest { path: "/a".into(), watcher_type: WatcherType::ANY };
     let request = EncodedRequest::new::<ops::RemoveWatches>(&request, REQUEST_LEN_MAX).unwrap();
-    s.session.submit(s.now, request, Some(change), ticket);
+    s.submit(request, Some(change), ticket);
 }
 
 // goal: N1
@@ -152,7 +152,7 @@ fn removing_one_kind_leaves_the_others() {
     let mut s = Script::up();
     for kind in [WatchKind::Data, WatchKind::Child, WatchKind::Persistent] {
         let (request, change) = set_watch(kind, "/a");
-        s.session.submit(s.now, request, Some(change), "a");
+        s.submit(request, Some(change), "a");
     }
     s.ok([1, 2, 3]);
     remove(&mut s, Change::Remove(WatchKind::Data, "/a".into()), "remove");

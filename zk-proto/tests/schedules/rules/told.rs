@@ -302,7 +302,7 @@ impl Rules {
             hold!("W5", !is_lost, "ticket {ticket} can wait for the next connection");
             self.finish(ticket, Outcome::NotSent)?;
         } else {
-            hold!("W5", is_sent || by != Interruption::SessionExpired, "ticket {ticket} was never sent");
+            hold!("W5", is_sent, "ticket {ticket} was never sent, and is in doubt");
             let (kind, path) = self.finish(ticket, Outcome::Unknown)?;
             self.forget(kind, path);
         }

@@ -32,6 +32,8 @@ pub enum ConnectAnswer {
     ReadOnlyRefusal,
     /// Sends these bytes, a length prefix included if there is to be one, and stays connected.
     Bytes(Bytes),
+    /// Answers as it should, with these bytes right behind, in one piece.
+    Followed(Bytes),
 }
 
 impl Model {
@@ -63,9 +65,12 @@ impl Model {
 
     fn handle_connect(&mut self, now: Duration, id: ConnId, request: &Greeting) {
         if let Some(answer) = self.connect_answers.pop_front() {
-            self.answer_by_script(now, id, request, answer);
-            return;
+            return self.answer_by_script(now, id, request, answer);
         }
+        self.greet(now, id, request);
+    }
+
+    fn greet(&mut self, now: Duration, id: ConnId, request: &Greeting) {
         let member = self.member_of(id);
         let role = self.role(member);
         if role == Role::NotServing
@@ -179,6 +184,12 @@ impl Model {
                     conn.say().transmit_raw(&bytes);
                 }
                 self.list(id);
+            }
+            ConnectAnswer::Followed(bytes) => {
+                self.greet(now, id, request);
+                if let Some(conn) = self.conns.get_mut(&id).filter(|conn| matches!(conn.phase, Phase::Up(_))) {
+                    conn.say().transmit_raw(&bytes);
+                }
             }
         }
     }

@@ -186,6 +186,8 @@ fn connects_go_wrong_by_script() {
     assert!(bytes[12..20] != client.session.0.to_be_bytes() && bytes[8..12] != [0; 4] && !closed);
     let (_, bytes, _) = answer(ConnectAnswer::Bytes("HTTP".into()));
     assert_eq!(&bytes[..], b"HTTP");
+    let (_, bytes, closed) = answer(ConnectAnswer::Followed("HTTP".into()));
+    assert_eq!((&bytes[12..20], &bytes[41..], closed), (&client.session.0.to_be_bytes()[..], &b"HTTP"[..], false));
     assert!(script.resume(client.session, &client.password).is_some(), "the scripts are used up");
 }
 
