@@ -38,6 +38,9 @@
 //! # }
 //! ```
 //!
+//! To try it: `cargo run -p zk-config --example live_config`, typed configuration that says when it is stale, and
+//! `--example mirror`; both start a server of their own.
+//!
 //! # What is promised
 //!
 //! - A [`Snapshot`] that [is exact](Snapshot::is_exact) equals the server's subtree at one transaction,
