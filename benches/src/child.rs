@@ -1,6 +1,6 @@
 //! A watcher in a process of its own: started, listened to, and ended with us.
 
-use crate::error::Failure;
+use crate::{error::Failure, parent};
 use std::{
     ffi::OsString,
     io::{BufRead, BufReader},
@@ -18,7 +18,7 @@ pub(crate) struct Watcher {
     name: String,
     child: Child,
     lines: Receiver<String>,
-    /// Its stdin ends when we do, however that comes.
+    /// Its stdin ends when we do, however that comes; and it with that.
     _stdin: Option<ChildStdin>,
 }
 
@@ -38,6 +38,7 @@ impl Watcher {
         let mut child = Command::new(program)
             .args(first)
             .args(args)
+            .env(parent::ENDS_WITH_STDIN, "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

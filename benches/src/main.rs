@@ -14,6 +14,7 @@ mod machine;
 mod notify;
 mod ours;
 mod page;
+mod parent;
 mod peers;
 mod raw;
 mod report;
@@ -58,8 +59,14 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Report(args) => page::run(&args),
         Command::Scale(args) => scale::run(&args),
         Command::SideBySide(args) => side_by_side::run(&args),
-        Command::PeerWatcher(args) => ours::run(&args),
-        Command::FloorWatcher(args) => floor::run(&args),
+        Command::PeerWatcher(args) => {
+            parent::end_with_it();
+            ours::run(&args)
+        }
+        Command::FloorWatcher(args) => {
+            parent::end_with_it();
+            floor::run(&args)
+        }
         Command::TestServer => server::run_test_server(),
     }
 }

@@ -3,10 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 
 use std::{
+    io::{BufRead as _, BufReader, Read as _},
     path::Path,
     process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
 };
-use zk_testkit::server::TestEnsemble;
+use zk_testkit::server::{TestEnsemble, TestServer};
 
 /// Runs zk-bench in a folder; what it prints. It must end well.
 fn bench(folder: &Path, line: &str) -> String {
@@ -118,6 +122,82 @@ fn who_we_are_is_said_on_every_connection() {
     assert!(!output.status.success() && !told.contains("secret"), "{told}");
     let output = command.env("ZK_BENCH_AUTH", "digest:ann:secret").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The processes that this one has started, by id, each with its command line.
+fn children(parent: u32) -> Vec<(u32, String)> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_child = |id: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // Behind the name, which may hold anything: the state and the parent.
+        let parent_of = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
+        parent_of == Some(parent)
+    };
+    let line = |id| std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default().replace('\0', " ");
+    ids.filter(is_child).map(|id| (id, line(id))).collect()
+}
+
+/// Whether a process has ended, be it that nobody has asked for its exit code.
+fn has_ended(id: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    matches!(stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next()), None | Some('Z' | 'X'))
+}
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server in this process, which sees who watches.
+fn test_server() -> (tokio::runtime::Runtime, TestServer) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = runtime.block_on(TestServer::start()).unwrap();
+    (runtime, server)
+}
+
+/// Killed, it can clean nothing up; what it has started must not live on and disturb the next measurement.
+#[test]
+fn a_zk_bench_that_is_killed_leaves_no_watcher_behind() {
+    let (runtime, server) = test_server();
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("notify {ONE_ROUND} --seconds 600 --rate 50 --keys 5 --connect {}", server.connect_string());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zk-bench"));
+    command.args(line.split_whitespace()).current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut bench = command.stderr(Stdio::piped()).spawn().unwrap();
+    let is_watched = server.wait_until(|model| model.watch_count() > 0);
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, is_watched).await }).unwrap();
+    let watchers = children(bench.id());
+    assert!(watchers.iter().any(|(_, line)| line.contains("-watcher ")), "{watchers:?}");
+    bench.kill().unwrap();
+    bench.wait().unwrap();
+    // Its stderr is the watchers' too: it ends with the last of them.
+    let (ended, end) = mpsc::channel();
+    let mut stderr = bench.stderr.take().unwrap();
+    thread::spawn(move || ended.send(stderr.read_to_end(&mut Vec::new())));
+    end.recv_timeout(PATIENCE).expect("a watcher lives on").unwrap();
+    let begun = Instant::now();
+    while !watchers.iter().all(|(id, _)| has_ended(*id)) {
+        assert!(begun.elapsed() < PATIENCE, "{watchers:?}");
+        thread::yield_now();
+    }
+}
+
+/// An outside harness may give a watcher no stdin at all.
+#[test]
+fn a_watcher_under_another_harness_does_not_end_with_its_stdin() {
+    let (_runtime, server) = test_server();
+    server.create("/b", b"").unwrap();
+    server.create("/b/k0000", &[0; 100]).unwrap();
+    let line = "peer-watcher --bench notify --root /b --count 1 --keys 1 --name x --connect";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zk-bench"));
+    command.args(line.split(' ')).arg(server.connect_string()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut watcher = command.spawn().unwrap();
+    let mut lines = BufReader::new(watcher.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "READY");
+    let last = [u64::MAX.to_be_bytes(), [0; 8]].concat();
+    server.set("/b/k0000", &[1_u64.to_be_bytes(), [0; 8]].concat()).unwrap();
+    server.set("/b/k0000", &last).unwrap();
+    assert!(lines.next().unwrap().unwrap().starts_with("{\"bench\":\"notify\""));
+    assert!(watcher.wait().unwrap().success());
 }
 
 #[test]

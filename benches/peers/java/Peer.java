@@ -2,6 +2,8 @@
 //
 //   java -cp .. Peer java|curator --bench notify|load|throughput --connect .. --root .. --count .. --keys .. ..
 
+import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,6 +38,9 @@ public final class Peer {
     static Map<String, String> args = new HashMap<>();
 
     public static void main(String[] line) throws Exception {
+        if (System.getenv("ZK_BENCH_ENDS_WITH_STDIN") != null) {
+            Thread.ofPlatform().daemon().start(Peer::endWithStdin);
+        }
         for (int at = 1; at + 1 < line.length; at += 2) {
             args.put(line[at], line[at + 1]);
         }
@@ -53,6 +58,16 @@ public final class Peer {
         }
         // Threads of clients may still run.
         Runtime.getRuntime().halt(0);
+    }
+
+    /** The harness that asked for it holds the other end of stdin, and closes it however it ends. */
+    static void endWithStdin() {
+        try {
+            System.in.transferTo(OutputStream.nullOutputStream());
+        } catch (IOException e) {
+            // It is over in either case.
+        }
+        Runtime.getRuntime().halt(1);
     }
 
     static String arg(String name) {

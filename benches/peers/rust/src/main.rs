@@ -4,6 +4,8 @@
 
 #![allow(dead_code, reason = "zk-bench's files know more than is needed here")]
 
+#[path = "../../../src/parent.rs"]
+mod parent;
 #[path = "../../../src/samples.rs"]
 mod samples;
 #[path = "../../../src/stats.rs"]
@@ -40,6 +42,7 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 type Copy = HashMap<String, Vec<u8>>;
 
 fn main() -> Outcome<()> {
+    parent::end_with_it();
     let args = Args::parse()?;
     let runtime = runtime(args.get("--runtime")?)?;
     let line = runtime.block_on(async {
