@@ -39,7 +39,9 @@ public final class Peer {
 
     public static void main(String[] line) throws Exception {
         if (System.getenv("ZK_BENCH_ENDS_WITH_STDIN") != null) {
-            Thread.ofPlatform().daemon().start(Peer::endWithStdin);
+            Thread watching = new Thread(Peer::endWithStdin);
+            watching.setDaemon(true);
+            watching.start();
         }
         for (int at = 1; at + 1 < line.length; at += 2) {
             args.put(line[at], line[at + 1]);
