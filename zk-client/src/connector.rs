@@ -168,7 +168,8 @@ impl Connector {
         self
     }
 
-    /// The largest reply that is kept, in bytes with its header. Default 4 MiB.
+    /// The largest reply that is kept, in bytes with its header. Default 4 MiB. Room for one is made when its length is known,
+    /// at most 4 MiB, or as much again, ahead of what has arrived; what is not touched costs addresses only.
     pub const fn reply_len_max(mut self, bytes: usize) -> Self {
         self.settings.session.reply_len_max = bytes;
         self
