@@ -80,7 +80,9 @@ impl Client {
         self.call::<ops::GetChildren2, _>(request, children).at(path)
     }
 
-    /// The names of a znode's children, in no order, without its [`Stat`]: the reply is 68 bytes shorter.
+    /// The names of a znode's children, in no order, without its [`Stat`]: the reply is 68 bytes shorter, and
+    /// lists that are asked for together travel together ([`Connector::batch_reads`](crate::Connector::batch_reads)), which
+    /// [`get_children`](Self::get_children) cannot.
     ///
     /// # Ordering
     /// Queued when this method is called, not when the future is first polled.
