@@ -27,7 +27,7 @@
 //! the protocol machine of `zk-proto`. It reconnects by itself, to servers in random order, with names
 //! resolved at each attempt, all addresses tried, and pauses with full jitter.
 //!
-//! Reads that are called together travel together ([`Connector::batch_reads`]). An operation is sent once: when its answer
+//! Values and lists of children that are asked for together travel together ([`Connector::batch_reads`]). An operation is sent once: when its answer
 //! is lost, or does not come in time ([`Client::with_timeout`]), the error says whether it may have been carried out. Those
 //! that take several requests, such as [`Client::create_all`], say what they repeat; a timeout is for each of their requests.
 //!
