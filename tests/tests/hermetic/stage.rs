@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The session timeout of everybody who does not say otherwise.
 pub const SESSION: Duration = Duration::from_secs(6);
 
+/// How far the clients of a test in real time spread after a lost connection: not at all.
+pub const AT_ONCE: Duration = Duration::ZERO;
+
 /// The versions with and without a zxid in events.
 pub const BOTH: [Profile; 2] = [Profile::V3_8, Profile::V3_9];
 

@@ -77,7 +77,8 @@ fn secured(launcher: Launcher, port: u16, asks: &str) -> Launcher {
 }
 
 fn connector(servers: &str) -> Result<Connector, Failure> {
-    Ok(Connector::new(servers)?.session_timeout(Duration::from_secs(6)).connect_timeout(PATIENCE))
+    let connector = Connector::new(servers)?.session_timeout(Duration::from_secs(6)).connect_timeout(PATIENCE);
+    Ok(connector.reconnect_spread(crate::RECONNECT_SPREAD))
 }
 
 async fn why_not(connector: Connector) -> Result<String, Failure> {
