@@ -143,6 +143,16 @@ pub async fn poll_and_drop<F: Future>(future: F, polls: usize) -> Option<F::Outp
     None
 }
 
+/// Gives a wait up after so many polls, before what it waits for has happened and then once more; what it brings in the end.
+pub async fn give_up_twice<T, H>(mut wait: impl AsyncFnMut() -> T, polls: usize, happen: impl FnOnce() -> H) -> T {
+    assert!(poll_and_drop(wait(), polls).await.is_none(), "nothing has happened");
+    happen();
+    match poll_and_drop(wait(), polls).await {
+        Some(brought) => brought,
+        None => within(wait()).await,
+    }
+}
+
 /// Lets the paused clock run on; everything that is due meanwhile happens.
 pub(crate) async fn pass(time: Duration) {
     drop(tokio::time::timeout(time, std::future::pending::<()>()).await);
