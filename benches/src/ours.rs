@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// Longer than anything here is idle.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
-/// There is one client, and what is measured is how it recovers, not how it spares a server that nobody else uses.
+/// What is measured is how one client recovers, not how many of them spare a server.
 const RECONNECT_SPREAD: Duration = Duration::from_millis(250);
 /// Threads of the multi-thread runtime: the driver's and the application's.
 const WORKERS: usize = 2;
