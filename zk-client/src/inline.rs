@@ -7,7 +7,7 @@ use crate::{
     connect_string::HostPort,
     driver::fanout::{Fanout, Line, Subscriber},
     driver::ticket::{ConsumerId, InlineOp, Ticket},
-    transaction::{Read, ReadResult, read_results},
+    transaction::{Read, check_count},
     watch::check_rearm,
 };
 use std::{fmt, net::SocketAddr, time::Duration};
@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use zk_proto::{
     Bytes, ErrorCode, Op, Session, SessionId, Stat, WatchMode, WatchedEvent, Zxid,
     frame::TooLarge,
-    jute::decode_from,
-    multi::{MultiReadRequest, MultiResponse},
+    jute::{List, Text, decode_from},
+    multi::{MultiReadRequest, MultiResponse, Results},
     ops,
     path::Chroot,
     records::{GetChildren2Response, GetDataRequest, GetDataResponse},
@@ -93,12 +93,14 @@ pub enum InlineState {
 pub enum Answer {
     /// Of [`Requests::watch`]: set.
     Watching,
-    /// Of [`Requests::get_data`]. The data is a slice of the read buffer: copy what is kept.
+    /// Of [`Requests::get_data`]. The data is a slice of the read buffer, as all data and names here are: copy what is kept.
     Data(Bytes, Stat),
     /// Of [`Requests::get_children`].
-    Children(Vec<String>, Stat),
-    /// Of [`Requests::read_many`].
-    Many(Vec<ReadResult>),
+    Children(List<'static, Text>, Stat),
+    /// Of [`Requests::read_many`]: as many results as there were reads, in their order, each of which is made when it is asked
+    /// for. A read gives [`MultiResult::GetData`](crate::MultiResult::GetData), `GetChildren` or `Error`; a server that gives
+    /// something else is broken.
+    Many(Results),
     /// The request was refused.
     Refused(Refusal),
 }
@@ -194,10 +196,9 @@ impl Answer {
                 decode_from::<GetDataResponse>(body).map(|reply| Self::Data(reply.data.unwrap_or_default(), reply.stat))
             }
             InlineOp::Children => decode_from::<GetChildren2Response>(body)
-                .map(|reply| Self::Children(reply.children.to_strings(), reply.stat)),
-            InlineOp::Many(asked) => {
-                decode_from::<MultiResponse>(body).and_then(|reply| read_results(&reply, asked)).map(Self::Many)
-            }
+                .map(|reply| Self::Children(reply.children.into_owned(), reply.stat)),
+            InlineOp::Many(asked) => decode_from::<MultiResponse>(body)
+                .and_then(|reply| check_count(&reply, asked).map(|()| Self::Many(reply.results))),
         };
         decoded.unwrap_or_else(|error| Self::Refused(Refusal::Decode(error)))
     }

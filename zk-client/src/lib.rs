@@ -145,10 +145,13 @@ pub use zk_proto::{
     Bytes, CreateMode, DecodeError, ErrorCode, OpCode, SessionId, Zxid,
     create::{Ttl, TtlOutOfRange},
     frame::TooLarge,
-    jute::{Label, Text},
+    jute::{Label, List, Text},
+    multi::{MultiResult, Results},
     path,
     path::PathError,
-    records::{Acl, AuthId, CREATOR_ALL_ACL, ClientInfo, OPEN_ACL_UNSAFE, Permissions, READ_ACL_UNSAFE, Stat},
+    records::{
+        Acl, AuthId, CREATOR_ALL_ACL, ClientInfo, GetDataResponse, OPEN_ACL_UNSAFE, Permissions, READ_ACL_UNSAFE, Stat,
+    },
     session::{Credentials, End, Interruption, Loss, Outcome, SaslFailure, WatchKind},
     watch::{EventType, KeeperState, WatchMode, WatchedEvent, WatcherType},
 };

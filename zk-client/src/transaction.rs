@@ -202,11 +202,7 @@ pub(crate) fn finish_transaction(reply: &Reply<'_>) -> Result<Vec<TransactionRes
 
 /// The results of a batch of so many reads.
 pub(crate) fn read_results(response: &MultiResponse, asked: usize) -> Result<Vec<ReadResult>, DecodeError> {
-    let answered = response.results.len();
-    if answered != asked {
-        // Whoever counts on one result a read would take one for another's.
-        return Err(DecodeError::from(Fault::Short { needed: asked, left: answered }).at("MultiResponse", "results"));
-    }
+    check_count(response, asked)?;
     let done = |result| match result {
         MultiResult::GetData(reply) => Ok(ReadResult::Data(reply.data.unwrap_or_default(), reply.stat)),
         MultiResult::GetChildren(names) => Ok(ReadResult::Children(names.to_strings())),
@@ -223,6 +219,15 @@ pub(crate) fn read_results(response: &MultiResponse, asked: usize) -> Result<Vec
         found.push(done(result)?);
     }
     Ok(found)
+}
+
+/// Whether there is a result for each read: else whoever counts on that takes one for another's.
+pub(crate) fn check_count(response: &MultiResponse, asked: usize) -> Result<(), DecodeError> {
+    let answered = response.results.len();
+    if answered == asked {
+        return Ok(());
+    }
+    Err(DecodeError::from(Fault::Short { needed: asked, left: answered }).at("MultiResponse", "results"))
 }
 
 /// A result of a kind that the list cannot hold.

@@ -29,31 +29,29 @@ impl Driven {
     /// Hands new snapshots and marks to readers: first the snapshot, then what is told of it.
     fn publish(&mut self) {
         for output in self.machine.take_outputs() {
-            let (snapshot, told) = match output {
-                Output::Snapshot { snapshot, changes: None } => (snapshot, Told::First(OnceLock::new())),
-                Output::Snapshot { snapshot, changes: Some(changes) } => {
-                    let (revision, exact) = (snapshot.revision, snapshot.exact);
-                    (snapshot, Told::Update(Update::Changes(Arc::new(Batch { revision, exact, changes }))))
-                }
+            let snapshot = match &output {
+                Output::Snapshot { snapshot, .. } => snapshot,
                 Output::Gap(snapshot, reason) => {
                     tracing::info!(root = %snapshot.root, revision = %snapshot.revision, ?reason, "mirror is stale");
-                    (snapshot, Told::Update(Update::Gap(reason)))
+                    snapshot
                 }
                 Output::Resynced(snapshot) => {
-                    let revision = snapshot.revision;
-                    tracing::info!(root = %snapshot.root, %revision, nodes = snapshot.len(), "mirror is live");
-                    (snapshot, Told::Update(Update::Resynced { revision }))
+                    let (revision, nodes) = (snapshot.revision, snapshot.len());
+                    tracing::info!(root = %snapshot.root, %revision, nodes, "mirror is live");
+                    snapshot
                 }
             };
             self.shared.snapshot.store(snapshot.clone());
-            self.shared.updates.send(|| Item { told, snapshot });
+            self.shared.updates.send(|| item(output));
         }
-        self.shared.status.send_if_modified(|status| {
-            let changed = status != self.machine.status();
+        let status = &self.shared.status;
+        status.send_if_modified(|told| {
+            let changed = told != self.machine.status();
             if changed {
-                status.clone_from(self.machine.status());
+                told.clone_from(self.machine.status());
             }
-            changed
+            // Who begins to watch the status later than this sees it: it is locked.
+            changed && status.receiver_count() > 0
         });
         // Behind the status: see `Mirror::subscribe`.
         if self.machine.status().is_over() && !std::mem::replace(&mut self.told_end, true) {
@@ -103,8 +101,8 @@ impl Inline for Driven {
     fn flush(&mut self, requests: &mut Requests<'_>) {
         while let Some(Reads { token, fetches }) = self.machine.next_reads() {
             match fetches {
-                [Fetch { path, kind: Kind::Data }] => requests.get_data(token, path),
-                [Fetch { path, kind: Kind::Children }] => requests.get_children(token, path),
+                [Fetch { path, kind: Kind::Data, .. }] => requests.get_data(token, path),
+                [Fetch { path, kind: Kind::Children, .. }] => requests.get_children(token, path),
                 several => requests.read_many(token, several.iter().map(read)),
             }
         }
@@ -117,6 +115,23 @@ impl Inline for Driven {
     fn is_done(&self) -> bool {
         self.shared.dropped.load(Ordering::Acquire) || self.machine.status().is_over()
     }
+}
+
+/// What subscribers are told of it.
+fn item(output: Output) -> Item {
+    let (snapshot, told) = match output {
+        Output::Snapshot { snapshot, changes: None } => (snapshot, Told::First(OnceLock::new())),
+        Output::Snapshot { snapshot, changes: Some(changes) } => {
+            let (revision, exact) = (snapshot.revision, snapshot.exact);
+            (snapshot, Told::Update(Update::Changes(Arc::new(Batch { revision, exact, changes }))))
+        }
+        Output::Gap(snapshot, reason) => (snapshot, Told::Update(Update::Gap(reason))),
+        Output::Resynced(snapshot) => {
+            let revision = snapshot.revision;
+            (snapshot, Told::Update(Update::Resynced { revision }))
+        }
+    };
+    Item { told, snapshot }
 }
 
 fn read(fetch: &Fetch) -> Read<'_> {

@@ -187,7 +187,11 @@ impl Machine {
         for path in self.nodes.keys() {
             self.wants.want_anew(path.clone(), Kind::Data);
         }
-        self.wants.want_anew(self.root.clone(), Kind::Data);
+        if self.is_loading() && self.nodes.is_empty() {
+            self.wants.want_first(self.root.clone(), Kind::Data);
+        } else {
+            self.wants.want_anew(self.root.clone(), Kind::Data);
+        }
         self.unrest_since = Some(now);
     }
 

@@ -4,12 +4,12 @@ use super::{Fetch, Hidden, Kind, Machine, Phase, known_since};
 use crate::snapshot::{Node, prefix_of};
 use std::{iter, sync::Arc};
 use tokio::time::Instant;
-use zk_client::{Answer, Bytes, ErrorCode, ReadResult, Refusal, Stat, Zxid};
+use zk_client::{Answer, Bytes, ErrorCode, List, MultiResult, Refusal, Stat, Text, Zxid};
 
 /// What one read found.
 enum Found {
     Data(Bytes, Stat),
-    Children(Vec<String>),
+    Children(List<'static, Text>),
     Refused(Hidden),
 }
 
@@ -20,7 +20,7 @@ impl Machine {
         let found: &mut dyn Iterator<Item = Found> = match answer {
             Answer::Data(data, stat) => &mut iter::once(Found::Data(data, stat)),
             Answer::Children(names, _) => &mut iter::once(Found::Children(names)),
-            Answer::Many(results) => &mut results.into_iter().map(Found::from),
+            Answer::Many(ref results) => &mut results.iter().map(Found::from),
             Answer::Refused(refusal) => return self.refused(now, token, zxid, fetches.collect(), refusal),
             Answer::Watching => return,
         };
@@ -69,8 +69,8 @@ impl Machine {
         let unshown = Zxid(self.snapshot.revision.0.saturating_add(1));
         let since = self.wants.met(token, fetch, zxid).unwrap_or(unshown);
         match (fetch.kind, found) {
-            (Kind::Data, Found::Data(data, stat)) => self.found_data(path, since, &data, stat),
-            (Kind::Children, Found::Children(mut names)) => self.found_children(path, &mut names),
+            (Kind::Data, Found::Data(data, stat)) => self.found_data(fetch, since, &data, stat),
+            (Kind::Children, Found::Children(names)) => self.found_children(fetch, &names),
             (Kind::Data, Found::Refused(Hidden::Refused(ErrorCode::NO_NODE))) => {
                 self.remove(path, since, Some(zxid), false)
             }
@@ -84,17 +84,19 @@ impl Machine {
         }
     }
 
-    fn found_data(&mut self, path: &Arc<str>, since: Zxid, data: &Bytes, stat: Stat) {
+    fn found_data(&mut self, fetch: &Fetch, since: Zxid, data: &Bytes, stat: Stat) {
+        let path = &fetch.path;
         self.wants.weigh(data.len());
         if self.phase == Phase::Live && self.replace(path, since, data, stat) {
             return;
         }
-        let old = if self.is_loading() { None } else { self.nodes.get(&**path) };
+        // The first read of a znode finds it unknown; where an event was faster, what is read now is no older.
+        let old = if fetch.first { None } else { self.nodes.get(&**path) };
         // Children that came before the watch stood, or while it did not: the list says which. Those that
-        // went are read like every known znode, and found missing.
-        let unlisted = old.is_none_or(|old| old.stat.pzxid != stat.pzxid);
+        // went are read like every known znode, and found missing. A load that was broken off has read no list to its end.
+        let unlisted = self.is_loading() || old.is_none_or(|old| old.stat.pzxid != stat.pzxid);
         if self.phase == Phase::Syncing && unlisted && stat.num_children > 0 {
-            self.wants.want_anew(path.clone(), Kind::Children);
+            self.wants.want_next(fetch, path.clone(), Kind::Children);
         }
         if old.is_none_or(|old| old.stat != stat) {
             let node = node(old, data, stat);
@@ -114,17 +116,18 @@ impl Machine {
         true
     }
 
-    fn found_children(&mut self, parent: &Arc<str>, names: &mut [String]) {
+    fn found_children(&mut self, fetch: &Fetch, names: &List<'_, Text>) {
         self.wants.count(names.len());
         // By path, as the copy is: neighbours are read, and taken in, one after the other.
+        let mut names: Vec<_> = names.strs().collect();
         names.sort_unstable();
-        let mut child = prefix_of(parent);
+        let mut child = prefix_of(&fetch.path);
         let parent_len = child.len();
         for name in names {
             child.truncate(parent_len);
-            child.push_str(name);
-            if self.is_loading() || !self.nodes.contains_key(child.as_str()) {
-                self.wants.want_anew(child.as_str().into(), Kind::Data);
+            child.push_str(&name);
+            if fetch.first || !self.nodes.contains_key(child.as_str()) {
+                self.wants.want_next(fetch, child.as_str().into(), Kind::Data);
             }
         }
     }
@@ -140,12 +143,17 @@ fn node(old: Option<&Arc<Node>>, data: &Bytes, stat: Stat) -> Node {
     Node { data, stat }
 }
 
-impl From<ReadResult> for Found {
-    fn from(result: ReadResult) -> Self {
+impl From<MultiResult> for Found {
+    fn from(result: MultiResult) -> Self {
         match result {
-            ReadResult::Data(data, stat) => Self::Data(data, stat),
-            ReadResult::Children(names) => Self::Children(names),
-            ReadResult::Refused(code) => Self::Refused(Hidden::Refused(code)),
+            MultiResult::GetData(reply) => Self::Data(reply.data.unwrap_or_default(), reply.stat),
+            MultiResult::GetChildren(names) => Self::Children(names),
+            MultiResult::Error(code) => Self::Refused(Hidden::Refused(code)),
+            MultiResult::Create(_)
+            | MultiResult::Create2(..)
+            | MultiResult::Delete
+            | MultiResult::SetData(_)
+            | MultiResult::Check => Self::Refused(Hidden::Unreadable),
         }
     }
 }

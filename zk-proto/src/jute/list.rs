@@ -5,7 +5,7 @@
 //! makes its items one at a time as somebody asks for them. Knows nothing of what the items mean.
 
 use super::{Decode, DecodeError, Encode, Fault, Reader, Text, put_len};
-use alloc::{string::String, vec::Vec};
+use alloc::{borrow::Cow, string::String, vec::Vec};
 use bytes::{BufMut, Bytes, BytesMut};
 use core::{fmt, marker::PhantomData};
 
@@ -108,10 +108,22 @@ impl List<'_, Text> {
         list.finish()
     }
 
+    /// The items in order, as they stand in the frame: for who compares or copies, and keeps no share of it.
+    pub fn strs(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let (own, frame): (&[Text], _) = match &self.0 {
+            Repr::Null => (&[], None),
+            Repr::Slice(items) => (items, None),
+            Repr::Owned(items) => (items, None),
+            Repr::Frame { count, items } => (&[], Some((*count, Reader::new(items)))),
+        };
+        let read = |(count, mut reader)| (0..count).map_while(move |_| Cow::decode(&mut reader).ok());
+        own.iter().map(|text| Cow::Borrowed(text.as_str())).chain(frame.into_iter().flat_map(read))
+    }
+
     /// All items as strings of their own.
     #[must_use]
     pub fn to_strings(&self) -> Vec<String> {
-        self.iter().map(|text| text.as_str().into()).collect()
+        self.strs().map(Cow::into_owned).collect()
     }
 }
 

@@ -9,7 +9,8 @@ use crate::{
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use zk_client::{
-    Answer, Bytes, ErrorCode, KeeperState, ReadResult, Refusal, TooLarge, WatchedEvent, Zxid, path, path::parent,
+    Answer, Bytes, ErrorCode, GetDataResponse, KeeperState, MultiResult, Refusal, Text, TooLarge, WatchedEvent, Zxid,
+    path, path::parent,
 };
 
 const ROOT: &str = "/r";
@@ -543,20 +544,27 @@ fn subtree_of(tree: &Tree, root: &str) -> Vec<String> {
 
 fn one(tree: &Tree, fetch: &Fetch) -> Answer {
     match many(tree, fetch) {
-        ReadResult::Data(data, stat) => Answer::Data(data, stat),
-        ReadResult::Children(names) => Answer::Children(names, tree[&*fetch.path].stat),
-        ReadResult::Refused(code) => Answer::Refused(Refusal::Server(code)),
+        MultiResult::GetData(reply) => Answer::Data(reply.data.unwrap_or_default(), reply.stat),
+        MultiResult::GetChildren(names) => Answer::Children(names, tree[&*fetch.path].stat),
+        MultiResult::Error(code) => Answer::Refused(Refusal::Server(code)),
+        MultiResult::Create(_)
+        | MultiResult::Create2(..)
+        | MultiResult::Delete
+        | MultiResult::SetData(_)
+        | MultiResult::Check => panic!("no read gives that"),
     }
 }
 
-fn many(tree: &Tree, fetch: &Fetch) -> ReadResult {
-    let Some(node) = tree.get(&*fetch.path) else { return ReadResult::Refused(ErrorCode::NO_NODE) };
+fn many(tree: &Tree, fetch: &Fetch) -> MultiResult {
+    let Some(node) = tree.get(&*fetch.path) else { return MultiResult::Error(ErrorCode::NO_NODE) };
     match fetch.kind {
-        Kind::Data => ReadResult::Data(Bytes::copy_from_slice(&node.data), node.stat),
+        Kind::Data => {
+            MultiResult::GetData(GetDataResponse { data: Some(Bytes::copy_from_slice(&node.data)), stat: node.stat })
+        }
         Kind::Children => {
             let mine = |path: &&String| parent(path) == Some(&*fetch.path);
-            let name = |path: &String| path.rsplit('/').next().unwrap_or_default().to_owned();
-            ReadResult::Children(tree.keys().filter(mine).map(name).collect())
+            let name = |path: &String| Text::from(path.rsplit('/').next().unwrap_or_default());
+            MultiResult::GetChildren(tree.keys().filter(mine).map(name).collect())
         }
     }
 }
