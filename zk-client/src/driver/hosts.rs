@@ -184,15 +184,15 @@ impl Hosts {
             Pause::None => (Duration::ZERO, Duration::ZERO),
             Pause::First => {
                 let to = self.spread.min((left / 2).max(PAUSE_FLOOR));
-                self.spread_until = now + to;
+                self.spread_until = now.checked_add(to).unwrap_or(now);
                 (Duration::ZERO, to)
             }
             Pause::Round => {
                 let bound =
                     PAUSE_OF_ROUND_MIN.saturating_mul(1 << self.rounds.saturating_sub(1).min(16)).min(PAUSE_MAX);
-                let bound_by_session = (left * 2 / 3).max(PAUSE_FLOOR);
+                let bound_by_session = (left / 3).saturating_mul(2).max(PAUSE_FLOOR);
                 let from = self.spread_until.saturating_duration_since(now).min(bound_by_session);
-                (from, (from + bound).min(bound_by_session))
+                (from, from.saturating_add(bound).min(bound_by_session))
             }
         };
         from + (to - from).mul_f64(fastrand::f64())
@@ -387,6 +387,21 @@ async fn ask(dial: &dyn Dial, service: &str, patience: Duration) -> Result<Vec<H
 mod tests {
     use super::*;
 
+    fn hosts(spread: Duration) -> Hosts {
+        Hosts::new(Servers::Listed(vec![HostPort { host: "zk".to_owned(), port: 2181 }]), spread)
+    }
+
+    /// What users say is no reason to panic.
+    #[test]
+    fn times_without_end_are_no_overflow() {
+        let mut hosts = hosts(Duration::MAX);
+        hosts.lost();
+        for _ in 0..40 {
+            hosts.pause(Duration::MAX, Some(Duration::MAX));
+            hosts.failed();
+        }
+    }
+
     /// A silence is noticed when a third of the session is left. The only server refuses us until half of that is gone.
     // goal: N10
     #[test]
@@ -394,8 +409,7 @@ mod tests {
         let timeout = Duration::from_secs(4);
         for seed in 0..10_000 {
             fastrand::seed(seed);
-            let servers = Servers::Listed(vec![HostPort { host: "zk".to_owned(), port: 2181 }]);
-            let (mut hosts, mut left) = (Hosts::new(servers, RECONNECT_SPREAD), timeout / 3);
+            let (mut hosts, mut left) = (hosts(RECONNECT_SPREAD), timeout / 3);
             hosts.lost();
             let mut tried = 0;
             while left > timeout / 6 {
