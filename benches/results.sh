@@ -30,8 +30,8 @@ else
 fi
 mkdir -p "$out"
 
-cargo build --release --quiet -p zk-bench || exit 1
-bench=${CARGO_TARGET_DIR:-target}/release/zk-bench
+cargo build --profile measured --quiet -p zk-bench || exit 1
+bench=${CARGO_TARGET_DIR:-target}/measured/zk-bench
 wanted=" $* "
 failed=
 

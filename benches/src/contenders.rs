@@ -105,6 +105,11 @@ impl Contenders {
         args.warm_up.unwrap_or(if java { WARM_UP_JAVA_SECONDS } else { WARM_UP_SECONDS })
     }
 
+    /// Whether nobody else's client takes part.
+    pub(crate) fn are_ours(&self) -> bool {
+        self.measured.iter().all(|contender| contender.is_ours)
+    }
+
     /// Who is at a place in a round.
     pub(crate) fn at(&self, place: crate::rounds::Place) -> &Contender {
         match place {

@@ -122,12 +122,19 @@ fn measure(server: &Server, contenders: &Contenders, job: &Job<'_>) -> Result<St
     let Plan { rate, burst, keys, .. } = job.plan;
     let asked = Asked { rate, burst, keys, sessions: job.sessions };
     let done = |round: &Round<Step>| round.write(&mut lines, names, &asked);
-    let step = |place| step(server, &root, job, contenders.at(place));
+    let is_alone = contenders.are_ours();
+    let step = |place| step(server, &root, job, contenders.at(place), is_alone);
     let rounds = rounds::interleave(names, (job.run.rounds, job.run.rounds_max), job.figure, step, done)?;
     Ok(rounds::summary(&rounds, names, job.columns))
 }
 
-fn step(server: &Server, root: &str, job: &Job<'_>, watcher: &Contender) -> Result<Step, Failure> {
+fn step(
+    server: &Server,
+    root: &str,
+    job: &Job<'_>,
+    watcher: &Contender,
+    is_alone: bool,
+) -> Result<Step, Failure> {
     let numbers = [job.plan.measured(), job.plan.keys, job.sessions].map(|number| number.to_string());
     let [count, keys, sessions] = &numbers;
     let contract =
@@ -135,6 +142,8 @@ fn step(server: &Server, root: &str, job: &Job<'_>, watcher: &Contender) -> Resu
     let mut args: Vec<String> = contract.into_iter().chain(["--sessions", sessions]).map(str::to_owned).collect();
     if watcher.is_ours {
         args.push("--split".to_owned());
+        // Others are seen from outside only, so ours is, too, where they take part.
+        args.extend(is_alone.then(|| "--parts".to_owned()));
         args.extend((job.plan.burst > 1).then(|| "--many".to_owned()));
     }
     let name = watcher.name.clone();

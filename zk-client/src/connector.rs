@@ -146,10 +146,11 @@ impl Connector {
         self
     }
 
-    /// Whether plain reads ([`Client::get_data`]) that are called together travel as one multiRead. Order, results and
-    /// errors are the same, a server answers some twenty times as many of them, and a read that is called alone leaves at once
-    /// either way. Servers before 3.6 refuse the first batch and hang up; its reads are repeated on the next connection, and
-    /// this client puts no more together. Default true.
+    /// Whether plain reads ([`Client::get_data`] and [`Client::list_children`]) that are called together travel as one
+    /// multiRead. Order, results and errors are the same, a server answers some twenty times as many of them, and a read
+    /// that is called alone leaves at once either way. Other reads ([`Client::exists`], [`Client::get_children`] with its
+    /// stat, ACLs) and those that leave a watch travel alone: multiRead has none of them. Servers before 3.6 refuse the first
+    /// batch and hang up; its reads are repeated on the next connection, and this client puts no more together. Default true.
     pub const fn batch_reads(mut self, batch: bool) -> Self {
         self.settings.batch_reads = batch;
         self
@@ -193,7 +194,8 @@ impl Connector {
         self
     }
 
-    /// The largest reply that is kept, in bytes with its header. Default 4 MiB.
+    /// The largest reply that is kept, in bytes with its header. Default 4 MiB. Room for one is made when its length is known,
+    /// at most 4 MiB, or as much again, ahead of what has arrived; what is not touched costs addresses only.
     pub const fn reply_len_max(mut self, bytes: usize) -> Self {
         self.settings.session.reply_len_max = bytes;
         self

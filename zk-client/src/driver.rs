@@ -26,6 +26,7 @@ mod dispatch;
 pub(crate) mod fanout;
 pub(crate) mod hosts;
 pub(crate) mod identity;
+mod inbox;
 mod intake;
 mod link;
 mod seeking;
@@ -38,8 +39,9 @@ use deadlines::Deadlines;
 use fanout::{Fanout, Line};
 use hosts::{Attempted, Hosts};
 use identity::Identity;
+use inbox::Inbox;
 use intake::HELD_MAX;
-use link::{Link, READ_BYTES};
+use link::Link;
 use seeking::{Found, Seeking};
 use ticket::{Command, ConsumerId, Ticket};
 
@@ -113,7 +115,7 @@ pub(crate) struct Driver {
     transport_error: Option<String>,
     /// The session that expired, until another one stands.
     replaced: Option<SessionId>,
-    inbox: BytesMut,
+    inbox: Inbox,
     outbox: BytesMut,
     fanout: Fanout,
     consumers: Vec<Option<Consumer>>,
@@ -165,7 +167,7 @@ impl Driver {
             identity: Identity::default(),
             transport_error: None,
             replaced: None,
-            inbox: BytesMut::with_capacity(READ_BYTES),
+            inbox: Inbox::default(),
             outbox: BytesMut::new(),
             fanout: Fanout::new(ends.sweep.clone()),
             consumers: Vec::new(),
@@ -244,7 +246,7 @@ impl Driver {
             Turn::Read(Ok(0)) | Turn::Wrote(Ok(0)) => self.session.handle_closed(),
             Turn::Read(Ok(_)) => {
                 self.heard_at = self.turn_at;
-                self.session.handle_bytes(now, &mut self.inbox);
+                self.inbox.hand_to(&mut self.session, now);
             }
             Turn::Wrote(Ok(written)) => self.outbox.advance(written),
             Turn::Read(Err(error)) | Turn::Wrote(Err(error)) => {
@@ -284,7 +286,6 @@ impl Driver {
             self.hosts.note(server, error.to_string());
             return self.attempt_failed();
         }
-        self.inbox.clear();
         self.outbox.clear();
         self.link = Link::Up(transport);
         self.peer = Some((server, addr));

@@ -97,6 +97,16 @@ impl Splitter {
         if self.skip > 0 { self.skipped } else { inbox.len() }
     }
 
+    /// How many bytes are missing behind `inbox` until [`next_frame`](Self::next_frame) finds one in it; zero while its
+    /// length has not arrived. At most the limit, or the head of a frame that is longer.
+    #[must_use]
+    pub fn missing(&self, inbox: &BytesMut) -> usize {
+        let Some(prefix) = inbox.first_chunk().filter(|_| self.skip == 0) else { return 0 };
+        let Ok(len) = usize::try_from(i32::from_be_bytes(*prefix)) else { return 0 };
+        let keep = if len > self.limit { len.min(REPLY_HEADER_LEN) } else { len };
+        (PREFIX_LEN + keep).saturating_sub(inbox.len())
+    }
+
     /// Takes the next frame off the front of `inbox`; `None` until it has arrived.
     ///
     /// Reserves nothing: memory follows the bytes that arrive, not the length that a peer claims.
@@ -162,6 +172,23 @@ mod tests {
         }
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();
         assert_eq!(split(&mut Splitter::new(32), &bytes), whole);
+        // As many bytes as are missing make a frame, and not one less.
+        let (mut splitter, mut inbox, mut frames) = (Splitter::new(32), BytesMut::new(), Vec::new());
+        for (at, byte) in stream.iter().enumerate() {
+            inbox.extend_from_slice(&[*byte]);
+            let mut missing = splitter.missing(&inbox);
+            let mut ahead = (splitter.clone(), inbox.clone());
+            for byte in stream.iter().skip(at + 1).take(missing) {
+                assert_eq!(ahead.0.next_frame(&mut ahead.1), Ok(None));
+                ahead.1.extend_from_slice(&[*byte]);
+                missing -= 1;
+                assert_eq!(ahead.0.missing(&ahead.1), missing);
+            }
+            let is_known = inbox.len() >= PREFIX_LEN && !splitter.is_skipping();
+            assert_eq!(ahead.0.next_frame(&mut ahead.1).unwrap().is_some(), is_known, "{at}");
+            frames.extend(splitter.next_frame(&mut inbox).unwrap());
+        }
+        assert_eq!(frames, whole);
     }
 
     // goal: P2
@@ -170,7 +197,9 @@ mod tests {
         let mut inbox = BytesMut::from(&[0x7f, 0xff, 0xff, 0xff, 1, 2, 3][..]);
         assert_eq!(Splitter::new(REPLY_LEN_MAX).next_frame(&mut inbox), Ok(None));
         assert!(inbox.capacity() < 1024);
+        assert_eq!(Splitter::new(REPLY_LEN_MAX).missing(&inbox), PREFIX_LEN + REPLY_HEADER_LEN - inbox.len());
         let mut negative = BytesMut::from(&[0xff; 8][..]);
+        assert_eq!(Splitter::new(10).missing(&negative), 0);
         assert_eq!(Splitter::new(10).next_frame(&mut negative), Err(NegativeLength(-1)));
     }
 }

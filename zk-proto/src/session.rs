@@ -286,6 +286,13 @@ impl<T> Session<T> {
         }
     }
 
+    /// How many bytes are missing behind `inbox` to the end of the frame that it begins with: room for them spares
+    /// moving what is here. At most the longest reply that is kept; zero while the length is not known.
+    #[must_use]
+    pub fn missing(&self, inbox: &BytesMut) -> usize {
+        self.splitter.missing(inbox)
+    }
+
     /// The transport is gone.
     pub fn handle_closed(&mut self) {
         match self.state {

@@ -203,9 +203,12 @@ pub(crate) struct WatcherArgs {
     /// The tokio runtime
     #[arg(long, value_enum, default_value_t)]
     pub(crate) runtime: Runtime,
-    /// notify: also tell when the event came, when the value was published, context switches, and the whole curve
+    /// notify: also tell context switches and the whole curve; load: the memory before it
     #[arg(long)]
     pub(crate) split: bool,
+    /// notify: also tell when the event came and when the value was published, which costs ours some of its time
+    #[arg(long, requires = "split")]
+    pub(crate) parts: bool,
     /// The floor reads events that came together by multiRead
     #[arg(long, hide = true)]
     pub(crate) many: bool,

@@ -1,4 +1,4 @@
-//! When bytes were read from the socket and when the mirror had published what they said: `--split`.
+//! When bytes were read from the socket and when the mirror had published what they said: `--parts`.
 //!
 //! It looks from outside, through the client's own `Dial`: the driver reads the socket again only after it has handed
 //! out everything that the last read brought. So a new snapshot that is there when the socket is read again was

@@ -20,7 +20,7 @@ pub(super) async fn run(args: &WatcherArgs) -> Result<NotifyLine, Failure> {
     let mut applications = Vec::new();
     let mut mirrors = Vec::new();
     for _ in 0..args.sessions {
-        let ledger = (args.split && args.sessions == 1).then(Arc::<Ledger>::default);
+        let ledger = (args.parts && args.sessions == 1).then(Arc::<Ledger>::default);
         let mut connector = connector(args)?;
         if let Some(ledger) = &ledger {
             connector = connector.dial(TimedDial(ledger.clone()));

@@ -21,9 +21,10 @@ use zk_proto::{
 impl Client {
     /// Reads the data and [`Stat`] of a znode; null data reads as empty.
     ///
-    /// The data is a slice of the buffer that the socket was read into: nothing is copied, and as long as it lives, so
-    /// does the buffer, 16 KiB and more with other answers in it. Copy what you keep
-    /// ([`Bytes::copy_from_slice`]).
+    /// The data is a slice of the buffer that the socket was read into, or that TLS has decrypted into. Nothing is copied but
+    /// the beginning of an answer that does not fit where it begins: what is there of it when its length is known, 16 KiB at
+    /// most, is moved once, and the rest is read behind it. As long as the data lives, so does the buffer: of a
+    /// longer answer alone, or of up to 32 KiB with others in it. Copy what you keep ([`Bytes::copy_from_slice`]).
     ///
     /// # Ordering
     /// Queued when this method is called, not when the future is first polled.
@@ -79,7 +80,9 @@ impl Client {
         self.call::<ops::GetChildren2, _>(request, children).at(path)
     }
 
-    /// The names of a znode's children, in no order, without its [`Stat`]: the reply is 68 bytes shorter.
+    /// The names of a znode's children, in no order, without its [`Stat`]: the reply is 68 bytes shorter, and
+    /// lists that are asked for together travel together ([`Connector::batch_reads`](crate::Connector::batch_reads)), which
+    /// [`get_children`](Self::get_children) cannot.
     ///
     /// # Ordering
     /// Queued when this method is called, not when the future is first polled.

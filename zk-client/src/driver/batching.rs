@@ -1,8 +1,9 @@
 //! Plain reads that were called together travel as one multiRead.
 //!
 //! A read that is on its way alone leaves at once: nothing waits for company. What comes between two reads, comes between
-//! them at the server, too. multiRead carries getData (protocol.md section 3.3); its answer for a read is that read's own
-//! answer, byte for byte, with the zxid of the whole. Servers before 3.6 do not know it: they refuse, and hang up.
+//! them at the server, too. multiRead carries getData and getChildren and no other read, and sets no watch (protocol.md
+//! section 3.3); its answer for a read is that read's own answer, byte for byte, with the zxid of the whole. Servers before
+//! 3.6 do not know it: they refuse, and hang up.
 
 use super::ticket::Ticket;
 use crate::{call::Outcomes, caller::Caller};
@@ -50,9 +51,11 @@ impl Batching {
         Self { is_on, request_bytes: REQUEST_BYTES.min(request_len_max), reads: Vec::new(), bytes: 0, read_bytes: None }
     }
 
-    /// Whether a request may travel with others. Without a connection nothing is put together: what waits may be taken back.
+    /// Whether a request may travel with others: a read that leaves no watch. Those that do come by another way, as a
+    /// [`WatchCommand`](super::ticket::WatchCommand). Without a connection nothing is put together: what waits may be taken
+    /// back.
     pub(super) fn takes(&self, request: &EncodedRequest, is_connected: bool) -> bool {
-        self.is_on && is_connected && request.op() == OpCode::GET_DATA
+        self.is_on && is_connected && matches!(request.op(), OpCode::GET_DATA | OpCode::GET_CHILDREN)
     }
 
     /// Adds a read; [`flush`](Self::flush) sends it.
@@ -115,9 +118,9 @@ impl Batching {
         // An answer of another length or kind than was asked for cannot be read, and neither can its parts.
         let is_whole = response.results.len() == reads.len();
         let mut bodies = response.results.bodies().filter(|_| is_whole);
-        for (_, caller) in reads {
+        for (request, caller) in reads {
             let result = match bodies.next() {
-                Some((OpCode::GET_DATA, Ok(body))) => Ok(body),
+                Some((op, Ok(body))) if op == request.op() => Ok(body),
                 Some((_, Err(code))) => Err(ReplyFailure::Refused(code)),
                 Some((_, Ok(_))) | None => Ok(Bytes::new()),
             };

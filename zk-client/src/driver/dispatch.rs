@@ -3,6 +3,7 @@
 use super::{
     Connection, Driver, Link,
     fanout::{Line, NoWatch, tell},
+    inbox::Inbox,
     ticket::{ConsumerId, Ticket},
     watching::{code_of, is_followed},
 };
@@ -139,6 +140,7 @@ impl Driver {
 
     fn lost(&mut self, why: Loss, was_up: bool) {
         self.link = Link::Down(None);
+        self.inbox = Inbox::default();
         let transport_error = self.transport_error.take();
         let server = self.peer.take().map_or_else(String::new, |(name, _)| name);
         if !was_up {

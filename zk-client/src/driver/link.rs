@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of what the bytes mean.
 
-use super::{Turn, hosts::Attempting};
+use super::{Turn, hosts::Attempting, inbox::Inbox};
 use crate::dial::Transport;
 use bytes::{Buf, BytesMut};
 use std::{
@@ -12,12 +12,6 @@ use std::{
 };
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
-/// Room for one read from the transport.
-pub(super) const READ_BYTES: usize = 16 * 1024;
-
-/// With less room than this, more is made before the next read.
-const READ_BYTES_MIN: usize = 2 * 1024;
-
 /// How the driver is linked to a server.
 pub(super) enum Link {
     /// The next attempt, or none while it has not been started.
@@ -26,7 +20,7 @@ pub(super) enum Link {
 }
 
 /// Waits for the link: for an attempt, or for bytes in either direction.
-pub(super) async fn turn(link: &mut Link, inbox: &mut BytesMut, outbox: &mut BytesMut) -> Turn {
+pub(super) async fn turn(link: &mut Link, inbox: &mut Inbox, outbox: &mut BytesMut) -> Turn {
     std::future::poll_fn(|cx| match link {
         Link::Down(Some(attempt)) => Poll::Ready(Turn::Attempted(ready!(attempt.as_mut().poll(cx)))),
         Link::Down(None) => Poll::Pending,
@@ -36,10 +30,7 @@ pub(super) async fn turn(link: &mut Link, inbox: &mut BytesMut, outbox: &mut Byt
             {
                 return Poll::Ready(Turn::Wrote(written));
             }
-            if inbox.capacity() - inbox.len() < READ_BYTES_MIN {
-                inbox.reserve(READ_BYTES);
-            }
-            let read = pin!(transport.read_buf(inbox));
+            let read = pin!(transport.read_buf(inbox.with_room()));
             Poll::Ready(Turn::Read(ready!(read.poll(cx))))
         }
     })

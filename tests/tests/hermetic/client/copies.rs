@@ -1,26 +1,121 @@
-//! What is read is not copied on its way from the socket to the caller.
+//! What is read is not copied on its way from the socket to the caller, but for the beginning of a reply that did not fit
+//! where it began.
 
 use std::{
     io,
     net::SocketAddr,
     ops::Range,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, ready},
 };
 
-use crate::stage::{Stage, within};
+use crate::stage::{Stage, settle, within};
+use futures_util::future::join_all;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use zk_client::{Dial, Dialed, HostPort, Read, ReadResult, Transport};
+use zk_client::{Client, Dial, Dialed, Error, HostPort, Read, ReadResult, Transport};
+use zk_testkit::server::{Fault, ReplyFault};
 
-/// Addresses that the transport has written bytes to.
-type Written = Arc<Mutex<Vec<Range<usize>>>>;
+/// What the client reads at once into a buffer that it has not made for one reply.
+const READ_BYTES: usize = 16 * 1024;
+
+/// The longest reply by default, and what it reserves at most for a reply that has not arrived.
+const REPLY_LEN_MAX: usize = 4 * 1024 * 1024;
+
+/// Where data is in the frame of a reply, behind lengths and header.
+const DATA_AT: usize = 4 + 16 + 4;
+
+/// Where the bytes of a connection were read to, and what was moved afterwards.
+#[derive(Default)]
+struct Track {
+    /// How many bytes came before, and the address at which the next ones were put; one entry a read.
+    reads: Vec<(usize, usize)>,
+    arrived: usize,
+    /// Where the next byte goes if nothing moves.
+    next: usize,
+    /// Before each look at the transport: how much of a frame was there, and the room for more.
+    rooms: Vec<(usize, usize)>,
+    /// The frame that has not arrived as a whole: where it begins, and its prefix as far as it is here.
+    begin: usize,
+    prefix: Vec<u8>,
+    /// Where every frame begins.
+    begins: Vec<usize>,
+    /// Where a frame begins, and how many bytes of it were moved; an entry a move.
+    moves: Vec<(usize, usize)>,
+}
+
+impl Track {
+    /// A read into a buffer: what was left of a frame has moved if it goes on somewhere else.
+    fn begins(&mut self, at: usize, room: usize) {
+        if at != self.next && self.arrived > self.begin {
+            self.moves.push((self.begin, self.arrived - self.begin));
+        }
+        self.next = at;
+        self.rooms.push((self.arrived - self.begin, room));
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
+        self.reads.push((self.arrived, self.next));
+        self.next += bytes.len();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.arrived == self.begin {
+                self.begins.push(self.begin);
+            }
+            let end = match self.prefix[..] {
+                [a, b, c, d] => self.begin + 4 + u32::from_be_bytes([a, b, c, d]) as usize,
+                _ => self.arrived + 1,
+            };
+            let (part, behind) = rest.split_at(rest.len().min(end - self.arrived));
+            rest = behind;
+            self.arrived += part.len();
+            if self.prefix.len() < 4 {
+                self.prefix.extend(part);
+            } else if self.arrived == end {
+                self.begin = end;
+                self.prefix.clear();
+            }
+        }
+    }
+
+    /// The stretches of the stream, each with the address at which it was put.
+    fn stretches(&self) -> impl Iterator<Item = (Range<usize>, usize)> {
+        let ends = self.reads.iter().skip(1).map(|read| read.0).chain([self.arrived]);
+        self.reads.iter().zip(ends).map(|((before, put), end)| (*before..end, *put))
+    }
+
+    /// Whether these bytes lie where one read has put bytes.
+    fn is_read_into(&self, data: &[u8]) -> bool {
+        let at = data.as_ptr().addr();
+        self.stretches().any(|(bytes, put)| put <= at && at + data.len() <= put + bytes.len())
+    }
+
+    /// How many bytes of the data that is in a frame lie where they were put when they were read.
+    fn stay(&self, frame: usize, data: &[u8]) -> usize {
+        let (at, begin) = (data.as_ptr().addr(), self.begins[frame] + DATA_AT);
+        let is_there = |(bytes, put): &(Range<usize>, usize)| put + begin == at + bytes.start;
+        let overlap = |bytes: Range<usize>| bytes.end.min(begin + data.len()).saturating_sub(bytes.start.max(begin));
+        self.stretches().filter(is_there).map(|(bytes, _)| overlap(bytes)).sum()
+    }
+}
 
 /// A way to a server that notes where it puts what it read.
 #[derive(Clone)]
-struct Noting(Stage, Written);
+struct Noting(Stage, Arc<Mutex<Track>>);
 
-struct Noted(DuplexStream, Written);
+impl Noting {
+    async fn client(server: &Stage, reply_len_max: usize) -> (Client, Self) {
+        let noting = Self(server.clone(), Arc::default());
+        let connector = server.connector().dial(noting.clone()).batch_reads(false).reply_len_max(reply_len_max);
+        (within(connector.connect()).await.unwrap(), noting)
+    }
+
+    fn track(&self) -> MutexGuard<'_, Track> {
+        self.1.lock().unwrap()
+    }
+}
+
+struct Noted(DuplexStream, Arc<Mutex<Track>>);
 
 impl Dial for Noting {
     fn resolve<'a>(&'a self, host: &'a HostPort) -> Dialed<'a, Vec<SocketAddr>> {
@@ -35,10 +130,10 @@ impl Dial for Noting {
 
 impl AsyncRead for Noted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
+        assert!(buf.filled().is_empty(), "the client reads behind what it has");
+        self.1.lock().unwrap().begins(buf.filled().as_ptr().addr(), buf.remaining());
         ready!(Pin::new(&mut self.0).poll_read(cx, buf))?;
-        let written = &buf.filled()[before..];
-        self.1.lock().unwrap().push(written.as_ptr().addr()..written.as_ptr().addr() + written.len());
+        self.1.lock().unwrap().read(buf.filled());
         Poll::Ready(Ok(()))
     }
 }
@@ -63,12 +158,8 @@ async fn data_is_a_slice_of_what_the_socket_was_read_into() {
     for name in ["/a", "/b"] {
         server.create(name, &[7; 1000]).unwrap();
     }
-    let (noting, written) = (server.clone(), Written::default());
-    let client = within(server.connector().dial(Noting(noting, written.clone())).connect()).await.unwrap();
-    let is_read_into = |data: &[u8]| {
-        let at = data.as_ptr().addr();
-        written.lock().unwrap().iter().any(|range| range.start <= at && at + data.len() <= range.end)
-    };
+    let (client, noting) = Noting::client(&server, REPLY_LEN_MAX).await;
+    let is_read_into = |data: &[u8]| noting.track().is_read_into(data);
     let calls: Vec<_> = (0..8).map(|_| client.get_data("/a")).collect();
     for call in calls {
         let (data, _) = within(call).await.unwrap();
@@ -81,4 +172,88 @@ async fn data_is_a_slice_of_what_the_socket_was_read_into() {
     }
     let copy = within(client.get_data("/a")).await.unwrap().0.to_vec();
     assert!(!is_read_into(&copy), "the check can fail");
+}
+
+/// Replies of every size, one after the other and many at once: each byte is moved at most once, and of a reply at most what
+/// one read has brought.
+#[tokio::test(start_paused = true)]
+async fn of_a_long_reply_at_most_the_first_read_is_moved() {
+    const REPLIES: usize = 64;
+    for len in [100, 1_000, 10_000, 16_300, 17_000, 33_000, 100_000, 1_000_000] {
+        for at_once in [1, 8, REPLIES] {
+            let server = Stage::start().await;
+            let value = vec![7; len];
+            server.create("/a", &value).unwrap();
+            let (client, noting) = Noting::client(&server, REPLY_LEN_MAX).await;
+            // The first frame answers the greeting.
+            let mut frame = 0;
+            for _ in 0..REPLIES / at_once {
+                for read in within(join_all((0..at_once).map(|_| client.get_data("/a")))).await {
+                    let (data, _) = read.unwrap();
+                    assert!(data == value);
+                    frame += 1;
+                    let stay = noting.track().stay(frame, &data);
+                    assert!(stay + READ_BYTES >= len, "{len} bytes: only the last {stay} lie where they were read to");
+                }
+            }
+            let track = noting.track();
+            let moved: usize = track.moves.iter().map(|(_, bytes)| bytes).sum();
+            println!("{len} bytes, {at_once} at once: {} moved a reply", moved / REPLIES);
+            for pair in track.moves.windows(2) {
+                assert!(pair[0].0 < pair[1].0, "{len} bytes, {at_once} at once: moved again: {pair:?}");
+            }
+            assert!(track.moves.iter().all(|(_, bytes)| *bytes <= READ_BYTES), "{len} bytes: {:?}", track.moves);
+        }
+    }
+}
+
+/// Once a long reply was taken, nothing but its caller holds it, and the buffer is small again.
+#[tokio::test(start_paused = true)]
+async fn a_long_reply_is_freed_by_its_caller() {
+    let server = Stage::start().await;
+    server.create("/a", &vec![7; 4_000_000]).unwrap();
+    let (client, noting) = Noting::client(&server, REPLY_LEN_MAX).await;
+    for _ in 0..3 {
+        let (data, _) = within(client.get_data("/a")).await.unwrap();
+        settle().await;
+        assert!(data.is_unique());
+        assert_eq!(noting.track().rooms.last(), Some(&(0, READ_BYTES)));
+        // Nor if nobody waits for it, so that the driver holds it alone.
+        let before = noting.track().arrived;
+        drop(client.get_data("/a"));
+        settle().await;
+        assert!(noting.track().arrived > before + 4_000_000);
+        assert_eq!(noting.track().rooms.last(), Some(&(0, READ_BYTES)));
+    }
+}
+
+/// A length is a word: within the limit it is given its room once, and over it none. Beyond what a reply may have by default,
+/// as much is reserved as has arrived.
+#[tokio::test(start_paused = true)]
+async fn what_a_server_announces_is_bounded() {
+    // The length that is announced; the limit; the longest buffer.
+    for (len, limit, most) in [
+        (1_000_000, REPLY_LEN_MAX, 1_000_004),
+        (REPLY_LEN_MAX, REPLY_LEN_MAX, REPLY_LEN_MAX + 4),
+        (REPLY_LEN_MAX + 1, REPLY_LEN_MAX, READ_BYTES),
+        (0x7fff_ffff, REPLY_LEN_MAX, READ_BYTES),
+        (0x7fff_ffff, 0x7fff_ffff, REPLY_LEN_MAX + 100),
+    ] {
+        let server = Stage::start().await;
+        let (client, noting) = Noting::client(&server, limit).await;
+        let prefix = u32::try_from(len).unwrap().to_be_bytes();
+        let reply = [&prefix[..], &1_i32.to_be_bytes(), &[0; 92]].concat();
+        server.inject(Fault::Reply(ReplyFault::Bytes(reply.into()))).await;
+        let lost = within(client.exists("/")).await;
+        assert!(matches!(lost, Err(Error::Interrupted { .. } | Error::ReplyTooLarge { .. })), "{lost:?}");
+        let longest = noting.track().rooms.iter().map(|(held, room)| held + room).max();
+        assert_eq!(longest, Some(most.max(READ_BYTES)), "{len}");
+    }
+    let server = Stage::start().await;
+    server.create("/a", &vec![7; 10_000_000]).unwrap();
+    let (client, noting) = Noting::client(&server, 0x7fff_ffff).await;
+    assert_eq!(within(client.get_data("/a")).await.unwrap().0.len(), 10_000_000);
+    for (held, room) in &noting.track().rooms {
+        assert!(*room <= REPLY_LEN_MAX.max(*held), "{room} bytes reserved when {held} were there");
+    }
 }
