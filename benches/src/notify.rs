@@ -128,13 +128,7 @@ fn measure(server: &Server, contenders: &Contenders, job: &Job<'_>) -> Result<St
     Ok(rounds::summary(&rounds, names, job.columns))
 }
 
-fn step(
-    server: &Server,
-    root: &str,
-    job: &Job<'_>,
-    watcher: &Contender,
-    is_alone: bool,
-) -> Result<Step, Failure> {
+fn step(server: &Server, root: &str, job: &Job<'_>, watcher: &Contender, is_alone: bool) -> Result<Step, Failure> {
     let numbers = [job.plan.measured(), job.plan.keys, job.sessions].map(|number| number.to_string());
     let [count, keys, sessions] = &numbers;
     let contract =

@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// Longer than anything here is idle.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
+/// What is measured is how one client recovers, not how many of them spare a server.
+const RECONNECT_SPREAD: Duration = Duration::from_millis(250);
 /// Threads of the multi-thread runtime: the driver's and the application's.
 const WORKERS: usize = 2;
 
@@ -41,7 +43,7 @@ fn connector(args: &WatcherArgs) -> Result<zk_client::Connector, Failure> {
 
 /// A connector to a server, as who we are.
 pub(crate) fn connector_to(addr: &str, timeout: Duration) -> Result<zk_client::Connector, Failure> {
-    let connector = zk_client::Connector::new(addr)?.session_timeout(timeout);
+    let connector = zk_client::Connector::new(addr)?.session_timeout(timeout).reconnect_spread(RECONNECT_SPREAD);
     Ok(match auth::find()? {
         Some((scheme, credentials)) => connector.auth(&scheme, credentials.as_slice()),
         None => connector,

@@ -1,6 +1,9 @@
 //! Against real ZooKeeper servers; needs Java, and `mvn` for the first run.
 #![cfg(unix)]
 
+/// How far the clients of these tests spread after a lost connection: each is alone, and its time is real.
+const RECONNECT_SPREAD: std::time::Duration = std::time::Duration::from_millis(250);
+
 /// A test of its own on a real server of each version; where one server of any version is here, it is tried once.
 macro_rules! on_versions {
     ($run:ident: $($name:ident $version:ident;)*) => {$(

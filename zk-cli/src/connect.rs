@@ -10,11 +10,15 @@ use zk_client::{Client, ConnectString, Connector, Error, Interruption};
 /// Values are at most 1 MB, but the names of a znode's children together may be more.
 const REPLY_LEN_MAX: usize = 64 << 20;
 
+/// One operator with one client, who waits for it: there is nobody to keep out of step with.
+pub(crate) const RECONNECT_SPREAD: Duration = Duration::from_millis(250);
+
 /// What the options say, checked; nothing is sent yet.
 pub(crate) fn connector(options: &Options) -> Result<Connector, Failure> {
     let connector = Connector::new(&options.connect)
         .map_err(|error| Failure::says(format!("{error} (from --connect or ZK_CONNECT)")))?
         .session_timeout(options.session_timeout)
+        .reconnect_spread(RECONNECT_SPREAD)
         .reply_len_max(REPLY_LEN_MAX);
     options.security.apply(connector)
 }

@@ -168,11 +168,12 @@ impl Client {
     ///
     /// # Cancel safety
     /// The session is closed all the same.
-    pub async fn close(self) {
+    pub fn close(self) -> impl Future<Output = ()> + Send + use<> {
+        // Decided here and now, whatever becomes of the future.
         self.shared.sweep.bell.ring_to_close();
         let mut state = self.state();
         // An error means that the driver is gone: closed, too.
-        drop(state.wait_for(|state| matches!(state, SessionState::Ended(_))).await);
+        async move { drop(state.wait_for(|state| matches!(state, SessionState::Ended(_))).await) }
     }
 
     /// Adds an identity to this and all later connections. `digest` takes `user:password`.

@@ -33,7 +33,7 @@ pub struct SrvRecord {
 /// Resolves names and opens transports.
 pub trait Dial: Send + Sync + 'static {
     /// All addresses of a host, in the order in which they are tried: the next one starts when one has failed, or has hung for
-    /// 250 ms. Asked anew at every attempt.
+    /// 250 ms. Asked anew at every attempt, which tries the first 64.
     fn resolve<'a>(&'a self, host: &'a HostPort) -> Dialed<'a, Vec<SocketAddr>>;
 
     /// The servers of a service, for `dns-srv://service` as connect string. Asked before the first attempt, and again after each

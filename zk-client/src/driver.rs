@@ -24,7 +24,7 @@ mod batching;
 mod deadlines;
 mod dispatch;
 pub(crate) mod fanout;
-mod hosts;
+pub(crate) mod hosts;
 pub(crate) mod identity;
 mod inbox;
 mod intake;
@@ -106,6 +106,10 @@ pub(crate) struct Driver {
     /// Where the transport leads, while there is one.
     peer: Option<(String, SocketAddr)>,
     connection: Option<Connection>,
+    /// When something arrived last.
+    heard_at: Instant,
+    /// When servers may give up a session that is suspended: they count from the request that they answered last.
+    lives_until: Instant,
     identity: Identity,
     /// Why the transport failed, where it said so.
     transport_error: Option<String>,
@@ -154,10 +158,12 @@ impl Driver {
         let epoch = Instant::now();
         Self {
             session: Session::new(settings.session.clone()),
-            hosts: Hosts::new(servers),
+            hosts: Hosts::new(servers, settings.reconnect_spread),
             link: Link::Down(None),
             peer: None,
             connection: None,
+            heard_at: epoch,
+            lives_until: epoch,
             identity: Identity::default(),
             transport_error: None,
             replaced: None,
@@ -193,7 +199,8 @@ impl Driver {
         let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
         while !self.ended {
             if let Link::Down(attempt @ None) = &mut self.link {
-                let left = self.state.borrow().time_left();
+                let left =
+                    self.state.borrow().time_left().map(|_| self.lives_until.saturating_duration_since(Instant::now()));
                 *attempt = Some(self.hosts.attempt(self.settings.dial.clone(), self.settings.session.timeout, left));
             }
             let deadline = self.deadline();
@@ -237,7 +244,10 @@ impl Driver {
         let now = self.now;
         match turn {
             Turn::Read(Ok(0)) | Turn::Wrote(Ok(0)) => self.session.handle_closed(),
-            Turn::Read(Ok(_)) => self.inbox.hand_to(&mut self.session, now),
+            Turn::Read(Ok(_)) => {
+                self.heard_at = self.turn_at;
+                self.inbox.hand_to(&mut self.session, now);
+            }
             Turn::Wrote(Ok(written)) => self.outbox.advance(written),
             Turn::Read(Err(error)) | Turn::Wrote(Err(error)) => {
                 tracing::debug!(%error, "transport failed");

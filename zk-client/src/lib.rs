@@ -25,7 +25,9 @@
 //!
 //! A [`Client`] is a cheap handle; clone it freely. One task per session, the driver, owns the socket and
 //! the protocol machine of `zk-proto`. It reconnects by itself, to servers in random order, with names
-//! resolved at each attempt, all addresses tried, and pauses with full jitter.
+//! resolved at each attempt, all addresses tried, and pauses with full jitter. A thousand clients that lose their connections
+//! at once come back over seconds, each at a time of its own: [`Connector::reconnect_spread`] says how far they spread, and
+//! what is better for a client that is alone.
 //!
 //! Values and lists of children that are asked for together travel together ([`Connector::batch_reads`]). An operation is sent once: when its answer
 //! is lost, or does not come in time ([`Client::with_timeout`]), the error says whether it may have been carried out. Those
@@ -47,7 +49,8 @@
 //!
 //! When a connection is lost, operations on their way end with [`Error::Interrupted`] and say whether they
 //! may have been carried out; operations called meanwhile wait for the next connection, at most until the
-//! session expires. After an expiry the client makes a new session by itself, unless
+//! session expires. The first attempt comes after up to 3.5 s ([`Connector::reconnect_spread`]), and no pause is so long that
+//! a session expires for it. After an expiry the client makes a new session by itself, unless
 //! [`Connector::renew_session`] says otherwise. [`Client::state`] tells how it stands, [`Client::session_events`] every
 //! change. Reads never go back, not even into a new session: servers behind what was seen are not used
 //! ([`Client::accept_rebuilt_ensemble`] is the way out). [`Client::fenced`] makes a handle that works in one session only;

@@ -2,6 +2,8 @@
 
 #[path = "mirror/faults.rs"]
 mod faults;
+#[path = "mirror/given_up.rs"]
+mod given_up;
 #[path = "mirror/lifetimes.rs"]
 mod lifetimes;
 #[path = "mirror/live.rs"]

@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The session timeout of everybody who does not say otherwise.
 pub const SESSION: Duration = Duration::from_secs(6);
 
+/// How far the clients of a test in real time spread after a lost connection: not at all.
+pub const AT_ONCE: Duration = Duration::ZERO;
+
 /// The versions with and without a zxid in events.
 pub const BOTH: [Profile; 2] = [Profile::V3_8, Profile::V3_9];
 
@@ -138,6 +141,16 @@ pub async fn poll_and_drop<F: Future>(future: F, polls: usize) -> Option<F::Outp
         tokio::task::yield_now().await;
     }
     None
+}
+
+/// Gives a wait up after so many polls, before what it waits for has happened and then once more; what it brings in the end.
+pub async fn give_up_twice<T, H>(mut wait: impl AsyncFnMut() -> T, polls: usize, happen: impl FnOnce() -> H) -> T {
+    assert!(poll_and_drop(wait(), polls).await.is_none(), "nothing has happened");
+    happen();
+    match poll_and_drop(wait(), polls).await {
+        Some(brought) => brought,
+        None => within(wait()).await,
+    }
 }
 
 /// Lets the paused clock run on; everything that is due meanwhile happens.

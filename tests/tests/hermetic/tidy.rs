@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "tidy/api.rs"]
 mod api;
+#[path = "tidy/given_up.rs"]
+mod given_up;
 #[path = "tidy/goals.rs"]
 mod goals;
 #[path = "tidy/layers.rs"]

@@ -131,8 +131,8 @@ async fn a_session_survives_a_black_hole_in_either_direction() -> Done {
 async fn frames_of_real_servers_are_understood() -> Done {
     let ensemble = real(Version::V3_9).start().await?;
     let proxy = Proxy::start(ensemble.server(0).ok_or("one server")?.addr()).await?;
-    let connector = |servers: &str| Connector::new(servers).map(|c| c.session_timeout(Duration::from_secs(6)));
-    let client = connector(&proxy.connect_string())?.connect().await?;
+    let connector = Connector::new(&proxy.connect_string())?.session_timeout(Duration::from_secs(6));
+    let client = connector.reconnect_spread(crate::RECONNECT_SPREAD).connect().await?;
     let session = client.session_id().ok_or("no session")?;
     let inside = Deed::Cut { after: 9, how: End::Reset };
     proxy.script(Towards::Client, Rule::frame(Pick::Op(OpCode::SET_DATA), inside));

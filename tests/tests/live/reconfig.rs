@@ -47,7 +47,7 @@ async fn change(client: &Client, wanted: &Reconfig, expected: &[i64]) -> Result<
 
 async fn connect(servers: &str) -> Result<Client, Failure> {
     let connector = Connector::new(servers)?.session_timeout(Duration::from_secs(20)).connect_timeout(PATIENCE);
-    Ok(connector.connect().await?)
+    Ok(connector.reconnect_spread(crate::RECONNECT_SPREAD).connect().await?)
 }
 
 /// The index of the server that serves a client.

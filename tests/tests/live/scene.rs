@@ -35,7 +35,8 @@ pub struct Scene {
 }
 
 pub fn connector(servers: &str) -> Result<Connector, Failure> {
-    Ok(Connector::new(servers)?.session_timeout(SESSION).connect_timeout(PATIENCE))
+    let connector = Connector::new(servers)?.session_timeout(SESSION).connect_timeout(PATIENCE);
+    Ok(connector.reconnect_spread(crate::RECONNECT_SPREAD))
 }
 
 impl Scene {

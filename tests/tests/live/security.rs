@@ -77,7 +77,8 @@ fn secured(launcher: Launcher, port: u16, asks: &str) -> Launcher {
 }
 
 fn connector(servers: &str) -> Result<Connector, Failure> {
-    Ok(Connector::new(servers)?.session_timeout(Duration::from_secs(6)).connect_timeout(PATIENCE))
+    let connector = Connector::new(servers)?.session_timeout(Duration::from_secs(6)).connect_timeout(PATIENCE);
+    Ok(connector.reconnect_spread(crate::RECONNECT_SPREAD))
 }
 
 async fn why_not(connector: Connector) -> Result<String, Failure> {
@@ -189,6 +190,8 @@ async fn refuses(root: &Authority, bad: &Bad) -> Done {
     };
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let connector = connector(&format!("{}:{port}", bad.host))?.dial(Named(addr)).tls(tls.build()?);
+    // The plain port is open; this one comes later.
+    timeout(PATIENCE, async { while tokio::net::TcpStream::connect(addr).await.is_err() {} }).await?;
     let why = why_not(connector).await?;
     assert!(bad.says.iter().all(|says| why.contains(says)), "{}: {:?} of {why}", bad.what, bad.says);
     Ok(())

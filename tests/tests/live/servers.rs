@@ -15,7 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SUPER: &str = "super:lK75jTNcA+U9vtVEw5vB51mj/w4=";
 
 fn connector(servers: &str) -> Result<Connector, Failure> {
-    Ok(Connector::new(servers)?.session_timeout(Duration::from_secs(20)).connect_timeout(PATIENCE))
+    let connector = Connector::new(servers)?.session_timeout(Duration::from_secs(20)).connect_timeout(PATIENCE);
+    Ok(connector.reconnect_spread(crate::RECONNECT_SPREAD))
 }
 
 async fn until(client: &Client, wanted: impl FnMut(&SessionState) -> bool) -> Result<SessionState, Failure> {

@@ -21,7 +21,8 @@ async fn within<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
 }
 
 fn connector(ensemble: &Ensemble) -> Result<Connector, Error> {
-    Ok(Connector::new(&ensemble.connect_string())?.connect_timeout(PATIENCE))
+    let connector = Connector::new(&ensemble.connect_string())?.connect_timeout(PATIENCE);
+    Ok(connector.reconnect_spread(crate::RECONNECT_SPREAD))
 }
 
 /// Ends a client's session at the server: somebody else goes on with it and closes it.

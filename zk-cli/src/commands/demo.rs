@@ -8,7 +8,7 @@ mod report;
 mod stage;
 
 use super::create::no_signals;
-use crate::{error::Failure, output::Output, signals, text, walk};
+use crate::{connect::RECONNECT_SPREAD, error::Failure, output::Output, signals, text, walk};
 use gate::Gate;
 use reader::Reader;
 use report::{Report, Written};
@@ -157,7 +157,8 @@ async fn warm_up(writer: &Client, reader: &mut Reader, report: &mut Report<'_>) 
 
 async fn connect(servers: &str, gate: &Gate) -> Result<Client, Failure> {
     let connector = Connector::new(servers).map_err(Failure::says)?;
-    connector.session_timeout(SESSION_TIMEOUT).dial(gate.dial()).connect().await.map_err(Failure::says)
+    let connector = connector.session_timeout(SESSION_TIMEOUT).reconnect_spread(RECONNECT_SPREAD);
+    connector.dial(gate.dial()).connect().await.map_err(Failure::says)
 }
 
 /// Writes, and tells when the reader held it.

@@ -2,6 +2,7 @@
 
 use super::Connector;
 use crate::{CreateMode, OPEN_ACL_UNSAFE, WatchMode};
+use std::time::Duration;
 use zk_testkit::server::TestServer;
 
 /// A client that has sent two thousand million requests goes on with number 1, and every answer finds its call: before and
@@ -11,7 +12,8 @@ use zk_testkit::server::TestServer;
 async fn requests_are_numbered_round_the_end_of_the_numbers() {
     let server = TestServer::start().await.unwrap();
     for left in 0..8 {
-        let mut connector = Connector::new(&server.connect_string()).unwrap().batch_reads(false);
+        let mut connector =
+            Connector::new(&server.connect_string()).unwrap().batch_reads(false).reconnect_spread(Duration::ZERO);
         connector.settings.session.first_xid = i32::MAX - left;
         let client = connector.connect().await.unwrap();
         let _stream = client.watch("/watched", WatchMode::PERSISTENT).await.unwrap();

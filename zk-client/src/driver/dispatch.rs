@@ -158,6 +158,7 @@ impl Driver {
         self.moving_by = None;
         self.seeking = None;
         if let Some(Connection { session, timeout, .. }) = self.connection.take() {
+            self.lives_until = self.heard_at + timeout;
             if self.session.credentials().id == session {
                 let expires = Instant::now() + timeout.saturating_mul(4) / 3;
                 self.state.send_replace(SessionState::Suspended { session, expires });

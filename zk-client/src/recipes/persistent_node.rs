@@ -141,23 +141,24 @@ impl PersistentNode {
     ///
     /// # Cancel safety
     /// The znode is removed all the same.
-    pub async fn close(self) {
-        self.end(Fate::Remove).await;
+    pub fn close(self) -> impl Future<Output = ()> + Send {
+        self.end(Fate::Remove)
     }
 
     /// Stops keeping the znode: it stays as it is until its session ends.
     ///
     /// # Cancel safety
     /// The znode is left all the same.
-    pub async fn leave(self) {
-        self.end(Fate::Leave).await;
+    pub fn leave(self) -> impl Future<Output = ()> + Send {
+        self.end(Fate::Leave)
     }
 
-    async fn end(&self, fate: Fate) {
+    /// Decided here and now, whatever becomes of the future.
+    fn end(self, fate: Fate) -> impl Future<Output = ()> + Send {
         self.wanted.send_modify(|wanted| wanted.fate = fate);
         let mut status = self.status();
         let over = |status: &NodeStatus| matches!(status, NodeStatus::Closed | NodeStatus::Failed(_));
-        drop(status.wait_for(over).await);
+        async move { drop(status.wait_for(over).await) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::stage::{ready, within};
+use crate::stage::{AT_ONCE, ready, within};
 use zk_client::{Connector, Dial, Dialed, Error, HostPort, TcpDial, Transport, tls::Tls};
 use zk_testkit::server::{ServerTls, TestServer};
 use zk_tests::certificates::{Authority, HOST, NAMES, Shown, bad_certificates};
@@ -29,7 +29,9 @@ pub(super) async fn server(shown: &Shown) -> (TestServer, SocketAddr) {
 
 pub(super) fn connector(addr: SocketAddr, host: &str, tls: Tls) -> Connector {
     let servers = format!("{host}:{}", addr.port());
-    Connector::new(&servers).unwrap().connect_timeout(std::time::Duration::ZERO).dial(Named(addr)).tls(tls)
+    let connector =
+        Connector::new(&servers).unwrap().connect_timeout(std::time::Duration::ZERO).reconnect_spread(AT_ONCE);
+    connector.dial(Named(addr)).tls(tls)
 }
 
 /// What is told of an attempt that must fail, without the server's name.

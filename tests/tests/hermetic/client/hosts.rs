@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::stage::{Stage, ready, refused, until_connected, until_suspended, within};
+use crate::stage::{AT_ONCE, Stage, ready, refused, until_connected, until_suspended, within};
 use tokio::time::Instant;
 use zk_client::{Connector, Dial, Dialed, Error, HostPort, Transport};
 use zk_testkit::server::TestEnsemble;
@@ -152,6 +152,22 @@ async fn no_address_is_tried_twice_before_every_other_was_tried() {
     });
 }
 
+/// A resolver that gives a million addresses costs one attempt 64 of them, and the next host has its turn.
+// goal: N8
+#[tokio::test(start_paused = true)]
+async fn of_a_name_with_a_million_addresses_the_first_64_are_tried() {
+    let net = Net::new(9, &[("a", &[1])]).await;
+    let million: Vec<_> =
+        (0..1_000_000_u32).map(|n| SocketAddr::from(((n + (11 << 24)).to_be_bytes(), 2181))).collect();
+    net.with(|state| state.names.insert("zk", million.clone()));
+    let failed = within(net.connector("zk,a").connect_timeout(Duration::ZERO).connect()).await;
+    let Err(Error::Unreachable(unreachable)) = failed else { panic!("{failed:?}") };
+    assert_eq!(unreachable.attempts.len(), 65, "{unreachable}");
+    let dialed = net.with(|state| state.dialed.clone());
+    let theirs: Vec<_> = dialed.into_iter().filter(|dialed| *dialed != addr(1)).collect();
+    assert_eq!(theirs, million[..64]);
+}
+
 /// A name that does not resolve, and one without an address, do not hide the others.
 #[tokio::test(start_paused = true)]
 async fn names_that_lead_nowhere_are_passed_over() {
@@ -193,7 +209,8 @@ async fn the_first_server_is_chosen_by_chance() {
 #[tokio::test]
 async fn a_session_moves_to_another_server() {
     let ensemble = TestEnsemble::start(3).await.unwrap();
-    let client = within(Connector::new(&ensemble.connect_string()).unwrap().connect()).await.unwrap();
+    let connector = Connector::new(&ensemble.connect_string()).unwrap().reconnect_spread(AT_ONCE);
+    let client = within(connector.connect()).await.unwrap();
     let session = client.session_id().unwrap();
     for _ in 0..3 {
         let member = ensemble.members()[0].connections()[0].member;

@@ -44,28 +44,58 @@ async fn handles_share_one_order() {
     assert_eq!(versions, (1..=99).collect::<Vec<_>>());
 }
 
-/// Calls one of the operations, by its number, and gives its future up.
-async fn abandon(client: &Client, number: usize, polls: usize) -> bool {
+/// Operations of one request.
+const OPERATIONS: [&str; 18] = [
+    "Client::get_data",
+    "Client::exists",
+    "Client::get_children",
+    "Client::get_acl",
+    "Client::sync",
+    "Client::read_many",
+    "Client::set_data",
+    "Client::create",
+    "Client::create_without_stat",
+    "Client::delete",
+    "Client::commit",
+    "Client::watch",
+    "Client::watch recursive",
+    "Client::add_auth",
+    "Client::who_am_i",
+    "Client::get_ephemerals",
+    "Client::get_all_children_number",
+    "Client::set_acl",
+];
+
+/// Calls one of the operations, and gives its future up after so many polls; whether it was ready before.
+async fn abandon(client: &Client, name: &str, polls: usize) -> bool {
     let change = Transaction::new().set_data("/a", b"t", None);
     let open = OPEN_ACL_UNSAFE;
-    match number {
-        0 => poll_and_drop(client.get_data("/a"), polls).await.is_some(),
-        1 => poll_and_drop(client.exists("/a"), polls).await.is_some(),
-        2 => poll_and_drop(client.get_children("/a"), polls).await.is_some(),
-        3 => poll_and_drop(client.get_acl("/a"), polls).await.is_some(),
-        4 => poll_and_drop(client.sync("/a"), polls).await.is_some(),
-        5 => poll_and_drop(client.read_many([Read::Data("/a")]), polls).await.is_some(),
-        6 => poll_and_drop(client.set_data("/a", b"", None), polls).await.is_some(),
-        7 => poll_and_drop(client.create("/a/s-", b"", CreateMode::EphemeralSequential, open), polls).await.is_some(),
-        8 => poll_and_drop(client.delete("/a/none", None), polls).await.is_some(),
-        9 => poll_and_drop(client.commit(&change), polls).await.is_some(),
-        10 => poll_and_drop(client.watch("/a", WatchMode::PERSISTENT), polls).await.is_some(),
-        11 => poll_and_drop(client.watch("/a", WatchMode::PERSISTENT_RECURSIVE), polls).await.is_some(),
-        12 => poll_and_drop(client.add_auth("digest", b"u:p"), polls).await.is_some(),
-        13 => poll_and_drop(client.who_am_i(), polls).await.is_some(),
-        14 => poll_and_drop(client.get_ephemerals("/a"), polls).await.is_some(),
-        15 => poll_and_drop(client.get_all_children_number("/a"), polls).await.is_some(),
-        16 => poll_and_drop(client.set_acl("/a", open, None), polls).await.is_some(),
+    match name {
+        "Client::get_data" => poll_and_drop(client.get_data("/a"), polls).await.is_some(),
+        "Client::exists" => poll_and_drop(client.exists("/a"), polls).await.is_some(),
+        "Client::get_children" => poll_and_drop(client.get_children("/a"), polls).await.is_some(),
+        "Client::get_acl" => poll_and_drop(client.get_acl("/a"), polls).await.is_some(),
+        "Client::sync" => poll_and_drop(client.sync("/a"), polls).await.is_some(),
+        "Client::read_many" => poll_and_drop(client.read_many([Read::Data("/a")]), polls).await.is_some(),
+        "Client::set_data" => poll_and_drop(client.set_data("/a", b"", None), polls).await.is_some(),
+        "Client::create" => {
+            poll_and_drop(client.create("/a/s-", b"", CreateMode::EphemeralSequential, open), polls).await.is_some()
+        }
+        "Client::create_without_stat" => {
+            let mode = CreateMode::EphemeralSequential;
+            poll_and_drop(client.create_without_stat("/a/s-", b"", mode, open), polls).await.is_some()
+        }
+        "Client::delete" => poll_and_drop(client.delete("/a/none", None), polls).await.is_some(),
+        "Client::commit" => poll_and_drop(client.commit(&change), polls).await.is_some(),
+        "Client::watch" => poll_and_drop(client.watch("/a", WatchMode::PERSISTENT), polls).await.is_some(),
+        "Client::watch recursive" => {
+            poll_and_drop(client.watch("/a", WatchMode::PERSISTENT_RECURSIVE), polls).await.is_some()
+        }
+        "Client::add_auth" => poll_and_drop(client.add_auth("digest", b"u:p"), polls).await.is_some(),
+        "Client::who_am_i" => poll_and_drop(client.who_am_i(), polls).await.is_some(),
+        "Client::get_ephemerals" => poll_and_drop(client.get_ephemerals("/a"), polls).await.is_some(),
+        "Client::get_all_children_number" => poll_and_drop(client.get_all_children_number("/a"), polls).await.is_some(),
+        "Client::set_acl" => poll_and_drop(client.set_acl("/a", open, None), polls).await.is_some(),
         _ => panic!("no such operation"),
     }
 }
@@ -76,16 +106,16 @@ async fn futures_dropped_after_any_number_of_polls_leave_nothing_behind() {
     let server = Stage::start().await;
     let client = server.connect().await;
     create(&client, "/a", b"").await;
-    for number in 0..=16 {
+    for name in OPERATIONS {
         let mut ready = false;
         let mut polls = 0;
         while !ready {
-            ready = abandon(&client, number, polls).await;
+            ready = abandon(&client, name, polls).await;
             polls += 1;
-            assert!(polls < 100, "operation {number} is never ready");
+            assert!(polls < 100, "{name} is never ready");
             assert_eq!(within(client.exists("/none")).await.unwrap(), None, "the answers still fit");
         }
-        assert!(polls > 1, "operation {number} needs at least one wait");
+        assert!(polls > 1, "{name} needs at least one wait");
     }
     settle().await;
     assert_eq!(server.watch_count(), 0, "{:?}", server.watches());

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::stage::{create, pass, until_connected, until_suspended, within};
+use crate::stage::{AT_ONCE, create, pass, until_connected, until_suspended, within};
 use zk_client::{Client, Connector, Error, SessionState, UsageError, WatchItem, WatchMode};
 use zk_testkit::server::{TestEnsemble, TestServer};
 
@@ -11,7 +11,7 @@ fn list<'a>(members: impl IntoIterator<Item = &'a TestServer>) -> String {
 }
 
 async fn connect(servers: &str) -> Client {
-    within(Connector::new(servers).unwrap().connect()).await.unwrap()
+    within(Connector::new(servers).unwrap().reconnect_spread(AT_ONCE).connect()).await.unwrap()
 }
 
 /// The index of the member that serves the only client.

@@ -16,7 +16,7 @@ fn exported(lib: &str) -> Vec<&str> {
 }
 
 /// The name of a public function, if a line begins one.
-fn method(line: &str) -> Option<&str> {
+pub(super) fn method(line: &str) -> Option<&str> {
     let after = line.trim_start().strip_prefix("pub ")?;
     let name = after.trim_start_matches("const ").trim_start_matches("async ").strip_prefix("fn ")?;
     name.split(['(', '<']).next()

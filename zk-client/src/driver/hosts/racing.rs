@@ -15,6 +15,10 @@ use tokio::time::{Instant, timeout_at};
 /// dialed at once: those that start within the attempt's patience.
 const HEAD_START: Duration = Duration::from_millis(250);
 
+/// Addresses of a name that are tried at an attempt. No ensemble has as many servers; more come from a resolver that is broken
+/// or means harm, and the name is asked again at the next attempt.
+const ADDRS_MAX: usize = 64;
+
 /// An address on its way to a transport.
 type Runner<'a> = (SocketAddr, Dialed<'a, Box<dyn Transport>>);
 
@@ -29,7 +33,12 @@ pub(in crate::driver) async fn attempt(
     let mut attempted = Attempted { stands: None, failed: Vec::new(), rest, servers: None };
     if attempted.rest.is_empty() {
         let why = match timeout_at(until, dial.resolve(host)).await {
-            Ok(Ok(addrs)) => {
+            Ok(Ok(mut addrs)) => {
+                if addrs.len() > ADDRS_MAX {
+                    tracing::debug!(%host, addrs = addrs.len(), tried = ADDRS_MAX, "the name has more addresses than are tried");
+                    addrs.truncate(ADDRS_MAX);
+                    addrs.shrink_to_fit();
+                }
                 attempted.rest = addrs.into();
                 attempted.rest.is_empty().then(|| "the name has no address".to_owned())
             }
