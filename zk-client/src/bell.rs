@@ -5,9 +5,8 @@
 
 use atomic_waker::AtomicWaker;
 use std::{
-    future::poll_fn,
     sync::atomic::{AtomicBool, Ordering},
-    task::Poll,
+    task::{Context, Poll},
 };
 
 /// Rung by any handle, heard by the driver alone.
@@ -34,14 +33,11 @@ impl Bell {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Until it was rung since the last time. Nothing is lost when the future is dropped.
-    pub(crate) async fn heard(&self) {
-        poll_fn(|cx| {
-            // First the waker: who rings behind this look wakes it.
-            self.driver.register(cx.waker());
-            let is_rung = self.rung.load(Ordering::Acquire) && self.rung.swap(false, Ordering::AcqRel);
-            if is_rung { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+    /// Whether it was rung since the last time.
+    pub(crate) fn poll_heard(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // First the waker: who rings behind this look wakes it.
+        self.driver.register(cx.waker());
+        let is_rung = self.rung.load(Ordering::Acquire) && self.rung.swap(false, Ordering::AcqRel);
+        if is_rung { Poll::Ready(()) } else { Poll::Pending }
     }
 }

@@ -1,6 +1,6 @@
 //! The one task of a session: it owns the socket and the protocol machine.
 //!
-//! The only `select!` and the only timer of the crate are here. A turn is: wait for anything, hand it to
+//! The only timer of the crate is here, and it waits in one place (`waiting`). A turn is: wait for anything, hand it to
 //! the machine, hand out everything that came of it, write everything in one go.
 
 use crate::{
@@ -32,6 +32,7 @@ mod link;
 mod seeking;
 mod servers;
 pub(crate) mod ticket;
+mod waiting;
 mod watching;
 
 use batching::Batching;
@@ -40,7 +41,6 @@ use fanout::{Fanout, Line};
 use hosts::{Attempted, Hosts};
 use identity::Identity;
 use inbox::Inbox;
-use intake::HELD_MAX;
 use link::Link;
 use seeking::{Found, Seeking};
 use ticket::{Command, ConsumerId, Ticket};
@@ -142,6 +142,8 @@ pub(crate) struct Driver {
     progress: watch::Sender<Progress>,
     credentials: watch::Sender<Option<Credentials>>,
     ended: bool,
+    /// The link had something each time it was looked at, since the last wait.
+    is_flooded: bool,
 }
 
 /// The driver's ends of everything it shares with handles.
@@ -188,6 +190,7 @@ impl Driver {
             progress: ends.progress,
             credentials: ends.credentials,
             ended: false,
+            is_flooded: false,
             epoch,
             turn_at: epoch,
             now: Duration::ZERO,
@@ -211,16 +214,7 @@ impl Driver {
             {
                 timer.as_mut().reset(deadline);
             }
-            let room = self.held.len() < HELD_MAX && self.close_by.is_none();
-            let is_behind = !self.held.is_empty() && self.has_room();
-            let turn = tokio::select! {
-                turn = link::turn(&mut self.link, &mut self.inbox, &mut self.outbox) => turn,
-                found = seeking::turn(&mut self.seeking) => Turn::Found(found),
-                count = self.commands.recv_many(&mut self.batch, COMMANDS_A_TURN), if room => Turn::Commands(count),
-                () = timer.as_mut(), if deadline.is_some() => Turn::Time,
-                () = std::future::ready(()), if is_behind => Turn::Held,
-                () = self.sweep.bell.heard() => Turn::Rung,
-            };
+            let turn = self.wait(deadline.map(|_| timer.as_mut())).await;
             self.turn_at = Instant::now();
             self.now = self.turn_at.saturating_duration_since(self.epoch);
             self.take(turn);

@@ -85,18 +85,18 @@ impl Change {
 }
 
 /// One update and the snapshot that it leads to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) told: Told,
     pub(crate) snapshot: Arc<Snapshot>,
 }
 
 /// What an item is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Told {
     Update(Update),
     /// The first snapshot, in which everything is new. That is written down when the first subscriber asks: mostly nobody does.
-    First(OnceLock<Update>),
+    First(Arc<OnceLock<Update>>),
     /// Nothing more will come.
     End,
 }
@@ -118,17 +118,17 @@ impl Item {
 /// The changes behind a snapshot; ends when the mirror is dropped or its session ends.
 pub struct Changes {
     seen: Arc<Snapshot>,
-    updates: Option<Receiver<Arc<Item>>>,
+    updates: Option<Receiver<Item>>,
     ready: VecDeque<Update>,
     shared: Weak<Shared>,
     receiving: Option<Receiving>,
 }
 
-type Received = (Result<Arc<Item>, RecvError>, Receiver<Arc<Item>>);
+type Received = (Result<Item, RecvError>, Receiver<Item>);
 type Receiving = Pin<Box<dyn Future<Output = Received> + Send>>;
 
 impl Changes {
-    pub(crate) fn new(seen: Arc<Snapshot>, updates: Option<Receiver<Arc<Item>>>, shared: Weak<Shared>) -> Self {
+    pub(crate) fn new(seen: Arc<Snapshot>, updates: Option<Receiver<Item>>, shared: Weak<Shared>) -> Self {
         let gap = match (seen.live, seen.seq) {
             (true, _) => None,
             (false, 0) => Some(Update::Gap(GapReason::NotLoaded)),
@@ -161,15 +161,15 @@ impl Changes {
         }
     }
 
-    fn take(&mut self, received: Result<Arc<Item>, RecvError>) {
+    fn take(&mut self, received: Result<Item, RecvError>) {
         match received {
             Ok(item) => match item.told {
                 Told::End => self.updates = None,
                 // Part of the snapshot already.
                 Told::Update(_) | Told::First(_) if item.snapshot.seq <= self.seen.seq => {}
                 Told::Update(_) | Told::First(_) => {
-                    self.seen = item.snapshot.clone();
                     self.ready.extend(item.update().cloned());
+                    self.seen = item.snapshot;
                 }
             },
             Err(RecvError::Lagged(_)) => self.catch_up(),

@@ -120,7 +120,7 @@ impl Inline for Driven {
 /// What subscribers are told of it.
 fn item(output: Output) -> Item {
     let (snapshot, told) = match output {
-        Output::Snapshot { snapshot, changes: None } => (snapshot, Told::First(OnceLock::new())),
+        Output::Snapshot { snapshot, changes: None } => (snapshot, Told::First(Arc::new(OnceLock::new()))),
         Output::Snapshot { snapshot, changes: Some(changes) } => {
             let (revision, exact) = (snapshot.revision, snapshot.exact);
             (snapshot, Told::Update(Update::Changes(Arc::new(Batch { revision, exact, changes }))))

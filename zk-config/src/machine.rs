@@ -303,7 +303,7 @@ impl Machine {
 
     /// What readers are to be told, in order.
     pub(crate) fn take_outputs(&mut self) -> impl Iterator<Item = Output> {
-        std::mem::take(&mut self.outputs).into_iter()
+        self.outputs.drain(..)
     }
 }
 

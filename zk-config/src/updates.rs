@@ -4,7 +4,7 @@
 //! Knows nothing of what updates say.
 
 use crate::changes::Item;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast::{Receiver, Sender};
 
 /// Updates that a subscriber may be behind before they coalesce to a gap and a difference.
@@ -13,10 +13,10 @@ pub(crate) const UPDATES_MAX: usize = 1024;
 /// Invariant: what was stored before an update was [sent](Self::send) is seen by whoever looks after
 /// [subscribing](Self::subscribe), or else the update arrives. Never neither: one of the two has the lock first.
 #[derive(Debug, Default)]
-pub(crate) struct Updates(Mutex<Option<Sender<Arc<Item>>>>);
+pub(crate) struct Updates(Mutex<Option<Sender<Item>>>);
 
 impl Updates {
-    fn lock(&self) -> MutexGuard<'_, Option<Sender<Arc<Item>>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Sender<Item>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -25,11 +25,11 @@ impl Updates {
         let channel = self.lock();
         if let Some(channel) = channel.as_ref().filter(|channel| channel.receiver_count() > 0) {
             // An error says that the last one has just gone.
-            drop(channel.send(Arc::new(item())));
+            drop(channel.send(item()));
         }
     }
 
-    pub(crate) fn subscribe(&self) -> Receiver<Arc<Item>> {
+    pub(crate) fn subscribe(&self) -> Receiver<Item> {
         self.lock().get_or_insert_with(|| Sender::new(UPDATES_MAX)).subscribe()
     }
 }
@@ -38,6 +38,7 @@ impl Updates {
 mod tests {
     use super::*;
     use crate::{changes::Told, snapshot::Snapshot};
+    use std::sync::Arc;
 
     #[test]
     fn items_are_made_for_those_who_listen() {

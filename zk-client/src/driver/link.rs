@@ -8,7 +8,7 @@ use bytes::{Buf, BytesMut};
 use std::{
     future::Future,
     pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
@@ -19,10 +19,10 @@ pub(super) enum Link {
     Up(Box<dyn Transport>),
 }
 
-/// Waits for the link: for an attempt, or for bytes in either direction.
-pub(super) async fn turn(link: &mut Link, inbox: &mut Inbox, outbox: &mut BytesMut) -> Turn {
-    std::future::poll_fn(|cx| match link {
-        Link::Down(Some(attempt)) => Poll::Ready(Turn::Attempted(ready!(attempt.as_mut().poll(cx)))),
+/// What the link brings: the end of an attempt, or bytes in either direction.
+pub(super) fn poll(link: &mut Link, inbox: &mut Inbox, outbox: &mut BytesMut, cx: &mut Context<'_>) -> Poll<Turn> {
+    match link {
+        Link::Down(Some(attempt)) => attempt.as_mut().poll(cx).map(Turn::Attempted),
         Link::Down(None) => Poll::Pending,
         Link::Up(transport) => {
             if !outbox.is_empty()
@@ -30,11 +30,9 @@ pub(super) async fn turn(link: &mut Link, inbox: &mut Inbox, outbox: &mut BytesM
             {
                 return Poll::Ready(Turn::Wrote(written));
             }
-            let read = pin!(transport.read_buf(inbox.with_room()));
-            Poll::Ready(Turn::Read(ready!(read.poll(cx))))
+            pin!(transport.read_buf(inbox.with_room())).poll(cx).map(Turn::Read)
         }
-    })
-    .await
+    }
 }
 
 /// Writes what the turn brought, as far as the transport takes it at once; the rest waits for the next turn, and so

@@ -24,14 +24,6 @@ pub(super) type Found = (HostPort, SocketAddr);
 /// A search under way.
 pub(super) type Seeking = Pin<Box<dyn Future<Output = Found> + Send>>;
 
-/// Waits for a search, if there is one.
-pub(super) async fn turn(seeking: &mut Option<Seeking>) -> Found {
-    match seeking {
-        Some(seeking) => seeking.as_mut().await,
-        None => std::future::pending().await,
-    }
-}
-
 impl Driver {
     /// Begins a search, or ends one.
     pub(super) fn seek(&mut self, is_read_only: bool) {

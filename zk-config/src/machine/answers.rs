@@ -16,20 +16,23 @@ enum Found {
 impl Machine {
     /// A request was answered by a server at `zxid`.
     pub(crate) fn answered(&mut self, now: Instant, token: u64, zxid: Zxid, answer: Answer) {
-        let mut fetches = self.wants.answered(token).into_iter();
+        let mut fetches = self.wants.answered(token);
         let found: &mut dyn Iterator<Item = Found> = match answer {
             Answer::Data(data, stat) => &mut iter::once(Found::Data(data, stat)),
             Answer::Children(names, _) => &mut iter::once(Found::Children(names)),
             Answer::Many(ref results) => &mut results.iter().map(Found::from),
-            Answer::Refused(refusal) => return self.refused(now, token, zxid, fetches.collect(), refusal),
+            Answer::Refused(refusal) => return self.refused(now, token, zxid, fetches, refusal),
             Answer::Watching => return,
         };
         self.wants.larger_batches();
-        for (fetch, found) in fetches.by_ref().zip(found) {
-            self.found(token, &fetch, zxid, found);
+        let mut answered = 0;
+        for (fetch, found) in fetches.iter().zip(found) {
+            self.found(token, fetch, zxid, found);
+            answered += 1;
         }
         // A server that answered fewer reads than were asked for.
-        self.wants.again(token, fetches.collect());
+        self.wants.again(token, fetches.drain(answered..));
+        self.wants.reuse(fetches);
         self.bookmark(now, zxid);
     }
 

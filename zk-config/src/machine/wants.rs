@@ -25,6 +25,9 @@ const BATCH_MAX: usize = 500;
 /// Entries that have left the list and may still be in the order of ages, besides as many as there are entries.
 const AGES_SLACK: usize = 1024;
 
+/// Reads for which room is kept.
+const SPARE_MAX: usize = 16;
+
 /// Bytes that the answer of one request should not exceed, as far as can be foreseen.
 const BATCH_BYTES: usize = 512 * 1024;
 
@@ -118,6 +121,8 @@ pub(crate) struct Wants {
     names: usize,
     /// In the order in which they were asked; so are the answers.
     asked: VecDeque<(u64, Vec<Fetch>)>,
+    /// Room for the reads of a request; an event of a known znode makes none.
+    spare: Vec<Fetch>,
     next_token: u64,
     /// The server knows batched reads, as far as we know.
     pub(crate) batches: bool,
@@ -137,6 +142,7 @@ impl Default for Wants {
             lists: VecDeque::new(),
             names: NAMES_GUESS,
             asked: VecDeque::new(),
+            spare: Vec::new(),
             next_token: 1,
             batches: true,
             batch_max: BATCH_MAX,
@@ -231,7 +237,7 @@ impl Wants {
         }
         let most = if self.batches { self.batch_len() } else { 1 };
         let token = self.next_token;
-        let mut fetches = Vec::new();
+        let mut fetches = std::mem::take(&mut self.spare);
         let paths = &mut self.paths;
         let mut fill = |queue: &mut VecDeque<Fetch>, most: usize| {
             while fetches.len() < most {
@@ -251,6 +257,7 @@ impl Wants {
         let len = fill(&mut self.queue, most);
         fill(&mut self.lists, most.min(len + (NAMES_A_REQUEST / self.names.max(1)).max(1)));
         if fetches.is_empty() {
+            self.spare = fetches;
             return None;
         }
         self.next_token += 1;
@@ -266,6 +273,14 @@ impl Wants {
     pub(crate) fn answered(&mut self, token: u64) -> Vec<Fetch> {
         let at = self.asked.iter().position(|(asked, _)| *asked == token);
         at.and_then(|at| self.asked.remove(at)).map(|(_, fetches)| fetches).unwrap_or_default()
+    }
+
+    /// The reads of an answered request have been looked at.
+    pub(crate) fn reuse(&mut self, mut fetches: Vec<Fetch>) {
+        if fetches.capacity() <= SPARE_MAX {
+            fetches.clear();
+            self.spare = fetches;
+        }
     }
 
     /// One read was answered by a server at `zxid`. Answers since when the path was not known, if it is wanted at all.
@@ -294,7 +309,7 @@ impl Wants {
     }
 
     /// A request brought nothing: its reads are to be sent again.
-    pub(crate) fn again(&mut self, token: u64, fetches: Vec<Fetch>) {
+    pub(crate) fn again(&mut self, token: u64, fetches: impl IntoIterator<Item = Fetch>) {
         for fetch in fetches {
             if fetch.first {
                 self.enqueue(fetch);
