@@ -144,6 +144,8 @@ pub(crate) struct Driver {
     ended: bool,
     /// The link had something each time it was looked at, since the last wait.
     is_flooded: bool,
+    /// The timer was asked since it was set, and will wake us.
+    is_timed: bool,
 }
 
 /// The driver's ends of everything it shares with handles.
@@ -191,6 +193,7 @@ impl Driver {
             credentials: ends.credentials,
             ended: false,
             is_flooded: false,
+            is_timed: false,
             epoch,
             turn_at: epoch,
             now: Duration::ZERO,
@@ -213,6 +216,7 @@ impl Driver {
                 && (timer.is_elapsed() || deadline < timer.deadline())
             {
                 timer.as_mut().reset(deadline);
+                self.is_timed = false;
             }
             let turn = self.wait(deadline.map(|_| timer.as_mut())).await;
             self.turn_at = Instant::now();

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use tokio::time::Sleep;
+use tokio::{task::coop::has_budget_remaining, time::Sleep};
 
 impl Driver {
     /// The next thing to do. A link that is never empty takes every other turn at most: the rest is asked first then.
@@ -41,10 +41,15 @@ impl Driver {
         if self.sweep.bell.poll_heard(cx).is_ready() {
             return Poll::Ready(Turn::Rung);
         }
-        if let Some(timer) = timer
-            && timer.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(Turn::Time);
+        if let Some(timer) = timer {
+            // It knows the task since it was asked, and is the only one of these that forgets it at no other time than its own.
+            if !self.is_timed || timer.is_elapsed() {
+                let is_asked = has_budget_remaining();
+                if timer.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Turn::Time);
+                }
+                self.is_timed = is_asked;
+            }
         }
         match &mut self.seeking {
             Some(seeking) => seeking.as_mut().poll(cx).map(Turn::Found),

@@ -232,7 +232,7 @@ impl Wants {
     /// The next request, if one may be sent.
     pub(crate) fn next_reads(&mut self) -> Option<Reads<'_>> {
         let window = if self.batches { WINDOW } else { WINDOW_PLAIN };
-        if self.asked.len() >= window {
+        if (self.queue.is_empty() && self.lists.is_empty()) || self.asked.len() >= window {
             return None;
         }
         let most = if self.batches { self.batch_len() } else { 1 };
