@@ -142,8 +142,8 @@ pub(crate) struct Driver {
     progress: watch::Sender<Progress>,
     credentials: watch::Sender<Option<Credentials>>,
     ended: bool,
-    /// The link had something each time it was looked at, since the last wait.
-    is_flooded: bool,
+    /// The last turn was the link's.
+    had_link: bool,
     /// The timer was asked since it was set, and will wake us.
     is_timed: bool,
 }
@@ -192,7 +192,7 @@ impl Driver {
             progress: ends.progress,
             credentials: ends.credentials,
             ended: false,
-            is_flooded: false,
+            had_link: false,
             is_timed: false,
             epoch,
             turn_at: epoch,

@@ -12,48 +12,50 @@ use std::{
 use tokio::{task::coop::has_budget_remaining, time::Sleep};
 
 impl Driver {
-    /// The next thing to do. A link that is never empty takes every other turn at most: the rest is asked first then.
+    /// The next thing to do. The link and the others take turns where both always have something: whoever had the last one
+    /// is asked behind the other. After a wait it is the link that is asked first.
     pub(super) async fn wait(&mut self, mut timer: Option<Pin<&mut Sleep>>) -> Turn {
-        let is_flooded = std::mem::replace(&mut self.is_flooded, true);
+        let mut others_first = std::mem::take(&mut self.had_link);
         poll_fn(|cx| {
-            if is_flooded && let Poll::Ready(turn) = self.poll_others(cx, timer.as_mut()) {
+            let others_were = std::mem::take(&mut others_first);
+            if others_were && let Poll::Ready(turn) = self.poll_others(cx, timer.as_mut()) {
                 return Poll::Ready(turn);
             }
             if let Poll::Ready(turn) = link::poll(&mut self.link, &mut self.inbox, &mut self.outbox, cx) {
+                self.had_link = true;
                 return Poll::Ready(turn);
             }
-            self.is_flooded = false;
-            self.poll_others(cx, timer.as_mut())
+            if others_were { Poll::Pending } else { self.poll_others(cx, timer.as_mut()) }
         })
         .await
     }
 
+    /// What is seldom ready comes first: handles can keep the rest ready for as long as they like.
     fn poll_others(&mut self, cx: &mut Context<'_>, timer: Option<&mut Pin<&mut Sleep>>) -> Poll<Turn> {
-        if !self.held.is_empty() && self.has_room() {
-            return Poll::Ready(Turn::Held);
-        }
-        if self.held.len() < HELD_MAX
-            && self.close_by.is_none()
-            && let Poll::Ready(count) = self.commands.poll_recv_many(cx, &mut self.batch, COMMANDS_A_TURN)
+        // The timer knows the task since it was asked, and is the only one of these that forgets it at no other time than its own.
+        if let Some(timer) = timer
+            && (!self.is_timed || timer.is_elapsed())
         {
-            return Poll::Ready(Turn::Commands(count));
+            let is_asked = has_budget_remaining();
+            if timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Turn::Time);
+            }
+            self.is_timed = is_asked;
         }
         if self.sweep.bell.poll_heard(cx).is_ready() {
             return Poll::Ready(Turn::Rung);
         }
-        if let Some(timer) = timer {
-            // It knows the task since it was asked, and is the only one of these that forgets it at no other time than its own.
-            if !self.is_timed || timer.is_elapsed() {
-                let is_asked = has_budget_remaining();
-                if timer.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Turn::Time);
-                }
-                self.is_timed = is_asked;
-            }
+        if let Some(seeking) = &mut self.seeking
+            && let Poll::Ready(found) = seeking.as_mut().poll(cx)
+        {
+            return Poll::Ready(Turn::Found(found));
         }
-        match &mut self.seeking {
-            Some(seeking) => seeking.as_mut().poll(cx).map(Turn::Found),
-            None => Poll::Pending,
+        if !self.held.is_empty() && self.has_room() {
+            return Poll::Ready(Turn::Held);
         }
+        if self.held.len() < HELD_MAX && self.close_by.is_none() {
+            return self.commands.poll_recv_many(cx, &mut self.batch, COMMANDS_A_TURN).map(Turn::Commands);
+        }
+        Poll::Pending
     }
 }
