@@ -10,6 +10,7 @@ use crate::{
     error::Unreachable,
     inline::{Inline, InlineState, Input, Requests},
     session_events::Announcer,
+    state::SessionState,
     sweep::Sweep,
 };
 use bytes::{Buf, BytesMut};
@@ -205,8 +206,8 @@ impl Driver {
         let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
         while !self.ended {
             if let Link::Down(attempt @ None) = &mut self.link {
-                let left =
-                    self.state.borrow().time_left().map(|_| self.lives_until.saturating_duration_since(Instant::now()));
+                let is_suspended = matches!(*self.state.borrow(), SessionState::Suspended { .. });
+                let left = is_suspended.then(|| self.lives_until.saturating_duration_since(Instant::now()));
                 *attempt = Some(self.hosts.attempt(self.settings.dial.clone(), self.settings.session.timeout, left));
             }
             let deadline = self.deadline();

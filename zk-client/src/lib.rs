@@ -29,9 +29,9 @@
 //! at once come back over seconds, each at a time of its own: [`Connector::reconnect_spread`] says how far they spread, and
 //! what is better for a client that is alone.
 //!
-//! Values and lists of children that are asked for together travel together ([`Connector::batch_reads`]). An operation is sent once: when its answer
-//! is lost, or does not come in time ([`Client::with_timeout`]), the error says whether it may have been carried out. Those
-//! that take several requests, such as [`Client::create_all`], say what they repeat; a timeout is for each of their requests.
+//! Values and lists of children that are asked for together travel together ([`Connector::batch_reads`]). An operation is sent
+//! once: when its answer is lost, or does not come in time ([`Client::with_timeout`]), the error says whether it may have been
+//! carried out. Those that take several requests, such as [`Client::create_all`], say what they repeat; a timeout is for each of their requests.
 //!
 //! # Ordering
 //!

@@ -4,11 +4,18 @@ use super::{caught_up, fill, summary};
 use crate::stage::{BOTH, Stage, give_up_twice, poll_and_drop, settle, within};
 use futures_util::StreamExt;
 use zk_client::Client;
-use zk_config::{Mirror, Update};
+use zk_config::{Changes, Mirror, Update};
 
 /// All of them; changes by both ways to wait for them.
 const WAITS: [&str; 5] =
     ["Mirror::ready", "Mirror::wait_for", "Mirror::barrier", "Changes::next", "Changes::next as a stream"];
+
+/// The update is the one change there was, and no other follows.
+async fn assert_told_once(changes: &mut Changes, update: Option<Update>) {
+    let Some(Update::Changes(batch)) = update else { panic!("{update:?}") };
+    assert_eq!(summary(&batch), ["~/app/n00001"]);
+    assert!(poll_and_drop(changes.next(), 50).await.is_none(), "told once, by whichever way");
+}
 
 /// Gives one of them up after so many polls, and asserts that the mirror is none the worse; whether it was ready before.
 async fn abandon(server: &Stage, client: &Client, name: &str, polls: usize) -> bool {
@@ -27,16 +34,12 @@ async fn abandon(server: &Stage, client: &Client, name: &str, polls: usize) -> b
         }
         "Changes::next" => {
             let update = give_up_twice(async || changes.next().await, polls, set).await;
-            let Some(Update::Changes(batch)) = update else { panic!("{update:?}") };
-            assert_eq!(summary(&batch), ["~/app/n00001"]);
-            assert!(poll_and_drop(changes.next(), 50).await.is_none(), "told once");
+            assert_told_once(&mut changes, update).await;
             polls > 20
         }
         "Changes::next as a stream" => {
             let update = give_up_twice(async || StreamExt::next(&mut changes).await, polls, set).await;
-            let Some(Update::Changes(batch)) = update else { panic!("{update:?}") };
-            assert_eq!(summary(&batch), ["~/app/n00001"]);
-            assert!(poll_and_drop(changes.next(), 50).await.is_none(), "told once, by whichever way");
+            assert_told_once(&mut changes, update).await;
             polls > 20
         }
         _ => panic!("no such wait"),
