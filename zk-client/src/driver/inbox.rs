@@ -1,17 +1,32 @@
-//! What arrived from the transport and was not taken yet: the buffer, and how it grows.
+//! What arrived from the transport and was not taken yet: the buffer, and how far it is read into.
 //!
-//! Callers get slices of it, so nothing is moved that need not be. Of the bytes it knows only how many are missing behind them.
+//! Callers get slices of it, so nothing is moved that need not be. A reply has to move when it does not fit where it begins:
+//! so there is room for the end of one behind that in which replies begin, and while replies are longer, their length is read
+//! first, and the rest to where it all fits. That leaves the first one that is longer than those before it.
+//! Of the bytes the inbox knows only how many are missing behind them.
 
 use super::ticket::Ticket;
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut, buf::Limit};
 use std::time::Duration;
-use zk_proto::{Session, frame::REPLY_LEN_MAX};
+use zk_proto::{
+    Session,
+    frame::{PREFIX_LEN, REPLY_LEN_MAX},
+};
 
-/// Room for one read from the transport, and for many replies.
-const READ_BYTES: usize = 16 * 1024;
+/// Frames begin in the first bytes of a buffer: room for one read from the transport, and for many replies.
+const BEGIN_BYTES: usize = 16 * 1024;
 
-/// With less room than this, more is made before the next read.
-const READ_BYTES_MIN: usize = 2 * 1024;
+/// With less room to begin in than this, more is made before the next read.
+const BEGIN_BYTES_MIN: usize = 2 * 1024;
+
+/// Behind them one ends. A frame of this length fits wherever it began; any other is a long one.
+const END_BYTES: usize = 16 * 1024;
+
+/// A buffer that is not made for one frame.
+const BUFFER_BYTES: usize = BEGIN_BYTES + END_BYTES;
+
+/// Reads to the end of a frame, and of no long one, after which no long one is expected.
+const LONG_EXPECTED: u32 = 16;
 
 /// The most that is reserved on a server's word, unless as much has arrived: what a reply may have by default.
 const AHEAD_BYTES: usize = REPLY_LEN_MAX;
@@ -24,38 +39,58 @@ pub(super) struct Inbox {
     missing: usize,
     /// How long the buffer was made.
     made: usize,
+    /// Until this is zero, a length is read before what it belongs to.
+    long_expected: u32,
 }
 
 impl Inbox {
-    /// The buffer, with room for a read.
-    ///
-    /// Once a frame's length is known, all that is missing of it gets room at once. So its bytes are moved once at most, and
-    /// only those that the read which told the length has brought.
-    pub(super) fn with_room(&mut self) -> &mut BytesMut {
-        let (held, missing) = (self.bytes.len(), self.missing);
-        let enough = match missing {
-            0 => READ_BYTES_MIN,
-            // Its buffer was made as long as it may be at once.
-            missing if self.made > 2 * READ_BYTES => missing.min(READ_BYTES_MIN),
-            missing => missing,
-        };
-        if self.bytes.capacity() - held >= enough {
-            return &mut self.bytes;
+    /// The buffer, with room for a read: for all that is missing of the frame, once that is known.
+    pub(super) fn with_room(&mut self) -> Limit<&mut BytesMut> {
+        let held = self.bytes.len();
+        if held == 0 && self.made == BUFFER_BYTES {
+            // Where nobody holds a slice any more, the same memory serves again, from its first byte on.
+            let _ = self.bytes.try_reclaim(BUFFER_BYTES);
         }
-        // Where nobody holds a slice any more, the same memory serves again; but a long one would be held for ever.
-        let is_reused = held == 0 && self.made == READ_BYTES && self.bytes.try_reclaim(READ_BYTES);
-        if !is_reused {
-            self.made = held + missing.min(AHEAD_BYTES.max(held)).max(READ_BYTES);
+        let fits = match self.missing {
+            0 if held == 0 => self.room_to_begin() >= BEGIN_BYTES_MIN,
+            0 => self.room() >= PREFIX_LEN.saturating_sub(held).max(1),
+            // Its buffer was made as long as it may be at once.
+            missing if self.made > BUFFER_BYTES => self.room() >= missing.min(BEGIN_BYTES_MIN),
+            missing => self.room() >= missing,
+        };
+        if !fits {
+            let ahead = self.missing.min(AHEAD_BYTES.max(held));
+            self.made = (held + ahead + PREFIX_LEN).max(BUFFER_BYTES);
             let mut bytes = BytesMut::with_capacity(self.made);
             bytes.extend_from_slice(&self.bytes);
             self.bytes = bytes;
         }
-        &mut self.bytes
+        let most = match self.missing {
+            0 if held == 0 && self.long_expected > 0 => PREFIX_LEN,
+            0 => self.room_to_begin().max(PREFIX_LEN.saturating_sub(held)).max(1),
+            // The length behind it comes along, and shows whether more has arrived.
+            missing => self.room_to_begin().max((missing + PREFIX_LEN).min(self.room())),
+        };
+        (&mut self.bytes).limit(most)
+    }
+
+    fn room(&self) -> usize {
+        self.bytes.capacity() - self.bytes.len()
+    }
+
+    /// None behind a frame for which the buffer was made.
+    fn room_to_begin(&self) -> usize {
+        self.room().saturating_sub(END_BYTES)
     }
 
     /// Lets the machine take what has arrived.
     pub(super) fn hand_to(&mut self, session: &mut Session<Ticket>, now: Duration) {
         session.handle_bytes(now, &mut self.bytes);
         self.missing = session.missing(&self.bytes);
+        if self.bytes.len() + self.missing > END_BYTES {
+            self.long_expected = LONG_EXPECTED;
+        } else if self.bytes.is_empty() {
+            self.long_expected = self.long_expected.saturating_sub(1);
+        }
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn poll(link: &mut Link, inbox: &mut Inbox, outbox: &mut BytesMut, cx
             {
                 return Poll::Ready(Turn::Wrote(written));
             }
-            pin!(transport.read_buf(inbox.with_room())).poll(cx).map(Turn::Read)
+            pin!(transport.read_buf(&mut inbox.with_room())).poll(cx).map(Turn::Read)
         }
     }
 }
