@@ -131,8 +131,8 @@ impl Connector {
     /// It is for that one attempt only. There is no wait before the very first connect, before the other servers of the list
     /// when that attempt fails, nor when the client moves to another server by itself ([`Client::update_servers`],
     /// [`track_config`](Self::track_config), [`read_only`](Self::read_only)). When all servers have failed, the pauses are
-    /// longer whatever is said here: up to 5 s after this spread, then up to 10 s, and at most two thirds of what the session
-    /// has left.
+    /// longer whatever is said here: up to 6 s after this spread, then up to 10 s. They give way to the session, too: after an
+    /// outage of over two thirds of its timeout clients come closer together than that twentieth.
     pub const fn reconnect_spread(mut self, spread: Duration) -> Self {
         self.settings.reconnect_spread = spread;
         self

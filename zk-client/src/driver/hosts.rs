@@ -11,7 +11,8 @@
 //! such round begins where the spread of the first attempts ends: else those who failed would come between those who did not
 //! try yet.
 //!
-//! All this gives way to the session where its time runs out: clients that were cut off for most of it come closer together.
+//! All this gives way to the session where its time runs out: clients that were cut off for more than two thirds of it come
+//! closer together.
 
 use crate::{
     connect_string::{DNS_SRV, HostPort, Servers},
@@ -38,7 +39,7 @@ const PAUSE_FLOOR: Duration = Duration::from_millis(250);
 
 /// The longest pause before the second round; doubles with each round. A thousand clients then come at no more than some thirty
 /// in a tenth of a second.
-const PAUSE_OF_ROUND_MIN: Duration = Duration::from_secs(5);
+const PAUSE_OF_ROUND_MIN: Duration = Duration::from_secs(6);
 
 /// No pause is longer.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -74,6 +75,8 @@ pub(crate) struct Hosts {
     spread: Duration,
     /// When all who lost their connections with us have made that attempt.
     spread_until: Instant,
+    /// When the round began, its pause not counted.
+    round_began: Instant,
     /// The connection is given up for a better place, which is the front of the list.
     is_moving: bool,
     /// How often every host has failed since the last connection.
@@ -128,6 +131,7 @@ impl Hosts {
             next_pause: Pause::None,
             spread,
             spread_until: Instant::now(),
+            round_began: Instant::now(),
             is_moving: false,
             rounds: 0,
             attempts: Vec::new(),
@@ -149,6 +153,9 @@ impl Hosts {
     ) -> Attempting {
         let mut patience = self.patience(session_timeout);
         let pause = self.pause(session_timeout, left);
+        if self.turns.is_multiple_of(self.order.len().max(1)) {
+            self.round_began = Instant::now() + pause;
+        }
         let mut host = self.order.get(self.at).cloned();
         let rest = std::mem::take(&mut self.addrs);
         let asks = std::mem::take(&mut self.is_asking) || self.order.is_empty();
@@ -176,7 +183,7 @@ impl Hosts {
     }
 
     /// The pause before the next attempt, by chance, so short that no session expires because we slept: before the first
-    /// attempt half of the time that it has left at most, before a round two thirds.
+    /// attempt half of the time that it has left at most, before a round seven eighths less what two such rounds take.
     fn pause(&mut self, session_timeout: Duration, left: Option<Duration>) -> Duration {
         let left = left.filter(|left| !left.is_zero()).unwrap_or(session_timeout);
         let now = Instant::now();
@@ -190,7 +197,8 @@ impl Hosts {
             Pause::Round => {
                 let bound =
                     PAUSE_OF_ROUND_MIN.saturating_mul(1 << self.rounds.saturating_sub(1).min(16)).min(PAUSE_MAX);
-                let bound_by_session = (left / 3).saturating_mul(2).max(PAUSE_FLOOR);
+                let round = now.saturating_duration_since(self.round_began);
+                let bound_by_session = (left - left / 8).saturating_sub(2 * round).max(PAUSE_FLOOR);
                 let from = self.spread_until.saturating_duration_since(now).min(bound_by_session);
                 (from, from.saturating_add(bound).min(bound_by_session))
             }
