@@ -118,6 +118,8 @@ impl Item {
 /// The changes behind a snapshot; ends when the mirror is dropped or its session ends.
 pub struct Changes {
     seen: Arc<Snapshot>,
+    /// The one before, until the next call: that frees what only it held, which whoever has the update need not wait for.
+    before: Option<Arc<Snapshot>>,
     updates: Option<Receiver<Item>>,
     ready: VecDeque<Update>,
     shared: Weak<Shared>,
@@ -135,7 +137,7 @@ impl Changes {
             (false, _) => Some(Update::Gap(GapReason::ConnectionLost)),
         };
         let ready = gap.into_iter().collect();
-        Self { seen, updates, ready, shared, receiving: None }
+        Self { seen, before: None, updates, ready, shared, receiving: None }
     }
 
     /// The next update; `None` when no more will come.
@@ -143,6 +145,7 @@ impl Changes {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Update> {
+        self.before = None;
         loop {
             if let Some(update) = self.ready.pop_front() {
                 return Some(update);
@@ -169,7 +172,7 @@ impl Changes {
                 Told::Update(_) | Told::First(_) if item.snapshot.seq <= self.seen.seq => {}
                 Told::Update(_) | Told::First(_) => {
                     self.ready.extend(item.update().cloned());
-                    self.seen = item.snapshot;
+                    self.before = Some(std::mem::replace(&mut self.seen, item.snapshot));
                 }
             },
             Err(RecvError::Lagged(_)) => self.catch_up(),
@@ -197,6 +200,7 @@ impl Stream for Changes {
     type Item = Update;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Update>> {
+        self.before = None;
         loop {
             if let Some(update) = self.ready.pop_front() {
                 return Poll::Ready(Some(update));

@@ -108,6 +108,10 @@ impl Inline for Driven {
         }
     }
 
+    fn rest(&mut self) {
+        self.machine.prepare();
+    }
+
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }

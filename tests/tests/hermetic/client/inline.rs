@@ -1,13 +1,22 @@
 //! Consumers inside the driver's task.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
 };
 
-use crate::stage::{Stage, settle, until_suspended, within};
-use tokio::time::Instant;
-use zk_client::{Inline, InlineState, Input, OpCode, Requests, WatchMode};
+use crate::stage::{Stage, ready, settle, until_suspended, within};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    time::Instant,
+};
+use zk_client::{Dial, Dialed, HostPort, Inline, InlineState, Input, OpCode, Requests, Transport, WatchMode};
 use zk_testkit::server::ConnectAnswer;
 
 /// Asks for one znode when it is connected, and notes the answers.
@@ -123,4 +132,99 @@ async fn a_consumers_watch_that_is_too_long_is_refused_before_a_byte_is_sent() {
         assert_eq!(told.starts_with("7: Refused(RequestTooLarge("), !is_sent, "{len}: {told}");
         assert_eq!(server.take_requests().iter().any(|request| request.op == OpCode::ADD_WATCH), is_sent, "{len}");
     }
+}
+
+/// What happens in a turn, in order: what a consumer is called for, and writes.
+#[derive(Clone, Default)]
+struct Steps(Arc<Mutex<Vec<&'static str>>>);
+
+impl Steps {
+    fn step(&self, step: &'static str) {
+        self.0.lock().unwrap().push(step);
+    }
+
+    fn take(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+/// A consumer that reads what it is told of, and the way to its server.
+#[derive(Clone)]
+struct Stepping(Steps, Stage);
+
+impl Inline for Stepping {
+    fn handle(&mut self, input: Input<'_>, requests: &mut Requests<'_>) {
+        match input {
+            Input::State(InlineState::Connected { .. }) => requests.watch(0, "/a", WatchMode::PERSISTENT),
+            Input::Event(_) => {
+                self.0.step("event");
+                requests.get_data(1, "/a");
+            }
+            Input::Answer { token: 1, .. } => self.0.step("answer"),
+            _ => {}
+        }
+    }
+
+    fn flush(&mut self, _requests: &mut Requests<'_>) {
+        self.0.step("flush");
+    }
+
+    fn rest(&mut self) {
+        self.0.step("rest");
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    fn is_done(&self) -> bool {
+        false
+    }
+}
+
+impl Dial for Stepping {
+    fn resolve<'a>(&'a self, host: &'a HostPort) -> Dialed<'a, Vec<SocketAddr>> {
+        self.1.resolve(host)
+    }
+
+    fn dial<'a>(&'a self, _host: &'a HostPort, _addr: SocketAddr) -> Dialed<'a, Box<dyn Transport>> {
+        ready(Ok(Box::new(Writes(self.0.clone(), self.1.pipe())) as Box<dyn Transport>))
+    }
+}
+
+struct Writes(Steps, DuplexStream);
+
+impl AsyncRead for Writes {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.1).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Writes {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.step("write");
+        Pin::new(&mut self.1).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.1).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.1).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_rests_when_what_it_asks_for_is_written() {
+    let server = Stage::start().await;
+    server.create("/a", b"").unwrap();
+    let stepping = Stepping(Steps::default(), server.clone());
+    let client = within(server.connector().dial(stepping.clone()).connect()).await.unwrap();
+    client.attach(stepping.clone()).unwrap();
+    settle().await;
+    drop(stepping.0.take());
+    server.set("/a", b"new").unwrap();
+    settle().await;
+    assert_eq!(stepping.0.take(), ["event", "flush", "write", "rest", "answer", "flush", "rest"]);
 }

@@ -1,7 +1,10 @@
 //! Mirrors that come and go, several on one client, and the end of their session.
 
 use super::{caught_up, fill, truth};
+use std::sync::Arc;
+
 use crate::stage::{BOTH, Stage, settle, until_suspended, within};
+use futures_util::{FutureExt, StreamExt};
 use zk_client::{End, Interruption};
 use zk_config::{BarrierError, Mirror, MirrorError, Update};
 use zk_tests::{Folded, tree_of};
@@ -49,6 +52,30 @@ async fn mirrors_of_one_client_do_not_disturb_each_other() {
         within(mirror.status_channel().wait_for(|status| status.live && status.gaps == 1)).await.unwrap();
         caught_up(&server, mirror).await;
     }
+}
+
+/// What only the last snapshot held is not freed before the subscriber has its update, but when it asks for the next one.
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_frees_what_was_replaced_when_it_asks_for_more() {
+    let server = Stage::start().await;
+    fill(&server, "/app", 3);
+    let client = server.connect().await;
+    let (mirror, _) = server.mirror(&client, "/app").await;
+    let (snapshot, mut changes) = mirror.subscribe();
+    let replaced = Arc::downgrade(&snapshot);
+    drop(snapshot);
+    server.set("/app/n00001", b"new").unwrap();
+    within(changes.next()).await.unwrap();
+    assert!(replaced.upgrade().is_some());
+    assert!(changes.next().now_or_never().is_none());
+    assert!(replaced.upgrade().is_none());
+    // As a stream, too.
+    let replaced = Arc::downgrade(&mirror.snapshot());
+    server.set("/app/n00001", b"newer").unwrap();
+    within(StreamExt::next(&mut changes)).await.unwrap();
+    assert!(replaced.upgrade().is_some());
+    assert!(StreamExt::next(&mut changes).now_or_never().is_none());
+    assert!(replaced.upgrade().is_none());
 }
 
 /// The answers to the first mirror's reads come when the second one waits for its own.
