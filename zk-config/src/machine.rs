@@ -305,7 +305,7 @@ impl Machine {
     /// shares it. That takes as long before the answer as after it, but nobody waits for it.
     pub(crate) fn prepare(&mut self) {
         if self.phase == Phase::Live
-            && let Some(fetches) = self.wants.to_prepare()
+            && let Some(fetches) = self.wants.reads_to_prepare()
         {
             for Fetch { path, .. } in fetches {
                 let _ = self.nodes.get_mut(&**path);

@@ -269,7 +269,7 @@ impl Wants {
     }
 
     /// The reads that are answered next, once.
-    pub(crate) fn to_prepare(&mut self) -> Option<&[Fetch]> {
+    pub(crate) fn reads_to_prepare(&mut self) -> Option<&[Fetch]> {
         let (token, fetches) = self.asked.front()?;
         (std::mem::replace(&mut self.prepared, *token) != *token).then_some(fetches)
     }
