@@ -20,7 +20,7 @@ use zk_proto::{
     ops,
     path::Chroot,
     records::{GetChildren2Response, GetDataRequest, GetDataResponse},
-    session::{EncodedRequest, End},
+    session::End,
 };
 
 /// What a consumer calls one of its requests.
@@ -176,12 +176,9 @@ impl Requests<'_> {
     }
 
     fn submit<O: Op>(&mut self, request: &O::Request<'_>, op: InlineOp, token: Token) {
-        match EncodedRequest::new::<O>(request, self.request_len_max) {
-            Ok(encoded) => {
-                let ticket = Ticket::Inline { consumer: self.consumer, token, op };
-                self.session.submit(self.now, encoded, None, ticket);
-            }
-            Err(size) => self.refused.push((self.consumer, token, size)),
+        let ticket = Ticket::Inline { consumer: self.consumer, token, op };
+        if let Err(size) = self.session.submit_op::<O>(self.now, request, self.request_len_max, ticket) {
+            self.refused.push((self.consumer, token, size));
         }
     }
 }

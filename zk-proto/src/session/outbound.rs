@@ -1,19 +1,43 @@
 //! Frames to the server, in the order that ZooKeeper asks for.
 
 use super::{
-    Change, EncodedRequest, Session, Waiting,
+    Change, EncodedRequest, Session, State, Waiting,
     inflight::{Pending, Purpose, next_xid},
     request, xid,
 };
 use crate::{
     code::OpCode,
+    frame::TooLarge,
     jute::Encode as _,
+    ops::Op,
     records::{AuthPacket, Secret},
 };
 use bytes::BytesMut;
 use core::time::Duration;
 
 impl<T> Session<T> {
+    /// [`submit`](Self::submit) for a request that is not encoded yet, and does nothing to watches. Where it may leave at
+    /// once, it is encoded where it leaves from, and needs no memory of its own.
+    ///
+    /// # Errors
+    /// As [`EncodedRequest::new`]: nothing was written, and the ticket is dropped.
+    pub fn submit_op<O: Op>(
+        &mut self,
+        now: Duration,
+        request: &O::Request<'_>,
+        limit: usize,
+        ticket: T,
+    ) -> Result<(), TooLarge> {
+        if self.state != State::Up || self.refuses().is_some() {
+            self.submit(now, EncodedRequest::new::<O>(request, limit)?, None, ticket);
+            return Ok(());
+        }
+        let body_len = request::body_len(request, limit)?;
+        let xid = self.put_frame(now, O::CODE, body_len, |outbox| request.encode(outbox));
+        self.in_flight.push(Pending { xid, purpose: Purpose::Call(ticket), change: None });
+        Ok(())
+    }
+
     /// What precedes everything else on a new connection.
     pub(super) fn send_auths(&mut self) {
         for index in 0..self.identities.len() {

@@ -49,11 +49,7 @@ impl EncodedRequest {
     }
 
     fn encode(op: OpCode, request: &impl Encode, limit: usize) -> Result<Self, TooLarge> {
-        let body_len = request.encoded_len();
-        let len = HEADER_LEN + body_len;
-        if len > limit {
-            return Err(TooLarge { len, limit });
-        }
+        let body_len = body_len(request, limit)?;
         let mut bytes = BytesMut::with_capacity(4 + body_len);
         bytes.put_i32(op.0);
         request.encode(&mut bytes);
@@ -113,6 +109,13 @@ impl fmt::Debug for EncodedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EncodedRequest({:?}, {} bytes)", self.op, self.bytes.len())
     }
+}
+
+/// How long a request's body is, if a server takes its frame.
+pub(super) fn body_len(request: &impl Encode, limit: usize) -> Result<usize, TooLarge> {
+    let body_len = request.encoded_len();
+    let len = HEADER_LEN + body_len;
+    if len > limit { Err(TooLarge { len, limit }) } else { Ok(body_len) }
 }
 
 pub(super) fn put_header(outbox: &mut BytesMut, xid: i32, op: OpCode, body_len: usize) {

@@ -3,9 +3,9 @@
 
 use super::{chance::Rng, paths::Paths, plan::Plan};
 use bytes::BytesMut;
-use std::marker::PhantomData;
+use std::{marker::PhantomData, time::Duration};
 use zk_proto::{
-    DecodeError, Op, OpCode, WatchMode,
+    DecodeError, Op, OpCode, Session, WatchMode,
     frame::REQUEST_LEN_MAX,
     jute::{Decode, Encode, Reader},
     ops,
@@ -78,6 +78,32 @@ impl Ask {
             _ => Kind::Read,
         };
         Self { kind, path }
+    }
+
+    /// Submits it the other way, if there is one: encoded where it leaves from.
+    pub(crate) fn submit_op(
+        self,
+        session: &mut Session<u32>,
+        now: Duration,
+        ticket: u32,
+        paths: &Paths,
+        plan: &Plan,
+    ) -> bool {
+        let path = paths.names[self.path].as_str().into();
+        let submitted = match self.kind {
+            Kind::Write => {
+                let data = vec![b'w'; plan.write_len];
+                let request = Tagged(SetDataRequest { path, data: Some(&data), version: -1 }, ticket as i32);
+                session.submit_op::<TaggedOp<ops::SetData>>(now, &request, REQUEST_LEN_MAX, ticket)
+            }
+            Kind::Read => {
+                let request = Tagged(GetDataRequest { path, watch: false }, ticket as i32);
+                session.submit_op::<TaggedOp<ops::GetData>>(now, &request, REQUEST_LEN_MAX, ticket)
+            }
+            Kind::Watch(_) | Kind::Remove(_) | Kind::RemoveAll => return false,
+        };
+        submitted.unwrap();
+        true
     }
 
     pub(crate) fn encode(self, ticket: u32, paths: &Paths, plan: &Plan) -> (EncodedRequest, Option<Change>) {

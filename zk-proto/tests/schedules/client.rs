@@ -41,11 +41,17 @@ impl Client {
         self.twin.as_mut().into_iter().for_each(call);
     }
 
+    /// The twin in one of the two ways, the session in either.
     pub(crate) fn submit(&mut self, now: u64, ask: Ask, ticket: u32, paths: &Paths, plan: &Plan) {
-        self.both(|session| {
+        let now = at(now);
+        let encoded = |session: &mut Session<u32>| {
             let (request, change) = ask.encode(ticket, paths, plan);
-            session.submit(at(now), request, change, ticket);
-        });
+            session.submit(now, request, change, ticket);
+        };
+        self.twin.as_mut().into_iter().for_each(encoded);
+        if !(ticket.is_multiple_of(2) && ask.submit_op(&mut self.session, now, ticket, paths, plan)) {
+            encoded(&mut self.session);
+        }
     }
 
     pub(crate) fn add_auth(&mut self, now: u64, identity: u8, ticket: u32) {

@@ -3,7 +3,9 @@
 use super::script::{ID, Script, config, event_frame, framed, hex, reply_frame, set_data};
 use crate::{
     ErrorCode, OpCode, SessionConfig,
-    records::{AddWatchResponse, Empty},
+    frame::TooLarge,
+    ops,
+    records::{AddWatchResponse, Empty, GetDataRequest},
     session::{Credentials, Event, xid},
     watch::EventType,
 };
@@ -21,6 +23,26 @@ fn replies_come_back_with_their_tickets() {
     s.reply(2, 9, ErrorCode::NO_NODE);
     assert_eq!(s.events(), ["b: NO_NODE(-101)"]);
     assert_eq!(s.session.queued(), 0);
+}
+
+#[test]
+fn a_request_that_is_encoded_where_it_leaves_from_is_measured_first() {
+    let read = GetDataRequest { path: "/a".into(), watch: false };
+    // xid, opcode, the path and its length, the flag.
+    let len = 4 + 4 + 4 + 2 + 1;
+    let too_large = Err(TooLarge { len, limit: len - 1 });
+    let mut s = Script::up();
+    assert_eq!(s.session.submit_op::<ops::GetData>(s.now, &read, len - 1, "no"), too_large);
+    assert_eq!((s.session.queued(), s.sent().len()), (0, 0));
+    assert_eq!(s.session.submit_op::<ops::GetData>(s.now, &read, len, "yes"), Ok(()));
+    assert_eq!(s.sent(), ["1 getData /a"]);
+    s.ok([1]);
+    assert_eq!(s.events(), ["yes: ok"]);
+    s.session.handle_closed();
+    // Without a connection, too.
+    assert_eq!(s.session.submit_op::<ops::GetData>(s.now, &read, len - 1, "no"), too_large);
+    assert_eq!(s.session.submit_op::<ops::GetData>(s.now, &read, len, "waits"), Ok(()));
+    assert_eq!((s.session.queued(), s.sent().len()), (1, 0));
 }
 
 // goal: N6
