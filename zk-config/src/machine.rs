@@ -197,7 +197,7 @@ impl Machine {
 
     /// A watched change.
     pub(crate) fn event(&mut self, now: Instant, event: &WatchedEvent) {
-        let path = self.known(&event.path);
+        let path = Arc::from(event.path.as_str());
         let zxid = event.zxid;
         let since = if zxid.is_some() { zxid } else { Zxid(self.answered.0.saturating_add(1)) };
         match event.event_type {
@@ -223,18 +223,12 @@ impl Machine {
         self.unrest_since.get_or_insert(now);
     }
 
-    /// The path as the mirror holds it already, so that a known znode's event allocates no path.
-    fn known(&self, path: &str) -> Arc<str> {
-        self.nodes.get_key_value(path).map_or_else(|| Arc::from(path), |(known, _)| known.clone())
-    }
-
     /// A child came or went: the parent's stat changed, and no event says so.
     fn want_parent(&mut self, child: &str, zxid: Zxid, since: Zxid) {
         if child != &*self.root
             && let Some(parent) = path::parent(child)
         {
-            let parent = self.known(parent);
-            self.wants.want(parent, Kind::Data, zxid, since);
+            self.wants.want(parent.into(), Kind::Data, zxid, since);
         }
     }
 
