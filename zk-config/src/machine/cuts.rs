@@ -27,9 +27,7 @@ impl Machine {
             return;
         }
         self.answered = self.answered.max(zxid);
-        for path in std::mem::take(&mut self.gone) {
-            self.unpublished.gone_by(&path, zxid);
-        }
+        self.unpublished.gone_by(std::mem::take(&mut self.gone), zxid);
         match self.wants.oldest() {
             None => {
                 self.unrest_since = None;

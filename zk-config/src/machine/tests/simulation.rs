@@ -474,7 +474,12 @@ impl Simulation {
                 Output::Snapshot { snapshot, changes } => {
                     self.say(|| format!("snapshot at {} exact {} {changes:?}", snapshot.revision, snapshot.exact));
                     assert!(snapshot.revision >= self.current.revision, "seed {seed}: the revision went back");
-                    for change in changes.unwrap_or_else(|| diff(&Nodes::new(), &snapshot.nodes)) {
+                    let changes = changes.unwrap_or_else(|| diff(&Nodes::new(), &snapshot.nodes));
+                    assert!(
+                        changes.is_sorted_by(|a, b| a.path < b.path),
+                        "seed {seed}: not by path, each once: {changes:?}"
+                    );
+                    for change in changes {
                         let before = match change.new {
                             Some(new) => self.folded.insert(change.path.clone(), new),
                             None => self.folded.remove(&*change.path),
