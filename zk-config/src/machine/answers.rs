@@ -21,23 +21,23 @@ impl Machine {
             Answer::Data(data, stat) => &mut iter::once(Found::Data(data, stat)),
             Answer::Children(names, _) => &mut iter::once(Found::Children(names)),
             Answer::Many(ref results) => &mut results.iter().map(Found::from),
-            Answer::Refused(refusal) => return self.refused(now, token, zxid, fetches, refusal),
+            Answer::Refused(refusal) => return self.refused(now, zxid, fetches, refusal),
             Answer::Watching => return,
         };
         self.wants.larger_batches();
         let mut answered = 0;
         for (fetch, found) in fetches.iter().zip(found) {
-            self.found(token, fetch, zxid, found);
+            self.found(fetch, zxid, found);
             answered += 1;
         }
         // A server that answered fewer reads than were asked for.
-        self.wants.again(token, fetches.drain(answered..));
+        self.wants.again(fetches.drain(answered..));
         self.wants.reuse(fetches);
         self.bookmark(now, zxid);
     }
 
     /// A whole request was refused.
-    fn refused(&mut self, now: Instant, token: u64, zxid: Zxid, fetches: Vec<Fetch>, refusal: Refusal) {
+    fn refused(&mut self, now: Instant, zxid: Zxid, fetches: Vec<Fetch>, refusal: Refusal) {
         let why = match refusal {
             // Of the session or of the moment, and no word about the znodes: they are as unread as before.
             Refusal::Server(
@@ -45,32 +45,32 @@ impl Machine {
                 | ErrorCode::SESSION_MOVED
                 | ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH
                 | ErrorCode::THROTTLED_OP,
-            ) => return self.wants.again(token, fetches),
+            ) => return self.wants.again(fetches),
             Refusal::Server(_) | Refusal::Decode(_) if fetches.len() > 1 => {
                 // No batched reads here, or one that cannot be read: plain reads tell which znode it is. A server that
                 // does not know the operation hangs up now.
                 self.wants.batches = false;
-                return self.wants.again(token, fetches);
+                return self.wants.again(fetches);
             }
             Refusal::ReplyTooLarge(_) | Refusal::RequestTooLarge(_) if fetches.len() > 1 => {
                 self.wants.smaller_batches(fetches.len());
-                return self.wants.again(token, fetches);
+                return self.wants.again(fetches);
             }
             Refusal::ReplyTooLarge(size) | Refusal::RequestTooLarge(size) => Hidden::TooLarge(size),
             Refusal::Server(code) => Hidden::Refused(code),
             Refusal::Decode(_) | Refusal::WatchConflict => Hidden::Unreadable,
         };
         for fetch in fetches {
-            self.found(token, &fetch, zxid, Found::Refused(why));
+            self.found(&fetch, zxid, Found::Refused(why));
         }
         self.bookmark(now, zxid);
     }
 
-    fn found(&mut self, token: u64, fetch: &Fetch, zxid: Zxid, found: Found) {
+    fn found(&mut self, fetch: &Fetch, zxid: Zxid, found: Found) {
         let path = &fetch.path;
         // An answer to what is not wanted any more: it must not be shown at any transaction that was not shown yet.
         let unshown = Zxid(self.snapshot.revision.0.saturating_add(1));
-        let since = self.wants.met(token, fetch, zxid).unwrap_or(unshown);
+        let since = self.wants.met(fetch, zxid).unwrap_or(unshown);
         match (fetch.kind, found) {
             (Kind::Data, Found::Data(data, stat)) => self.found_data(fetch, since, &data, stat),
             (Kind::Children, Found::Children(names)) => self.found_children(fetch, &names),

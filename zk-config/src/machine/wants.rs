@@ -10,6 +10,10 @@ use std::{
 };
 use zk_client::Zxid;
 
+mod entries;
+
+use entries::{Entries, Want};
+
 /// Since always, as far as is known: no transaction is before it.
 const ALWAYS: Zxid = Zxid(0);
 
@@ -22,8 +26,11 @@ const WINDOW_PLAIN: usize = 256;
 /// Reads in one request.
 const BATCH_MAX: usize = 500;
 
-/// Entries that have left the list and may still be in the order of ages, besides as many as there are entries.
-const AGES_SLACK: usize = 1024;
+/// Paths that are not wanted any more and may still have their number, besides as many as there are entries.
+const NUMBERS_SLACK: usize = 1024;
+
+/// Entries and reads for which room is kept while nothing is unread.
+const KEPT_MAX: usize = 256;
 
 /// Reads for which room is kept.
 const SPARE_MAX: usize = 16;
@@ -59,6 +66,8 @@ pub(crate) struct Fetch {
     pub(crate) kind: Kind,
     /// Of the first load, where nothing is known and nothing is shown: wanted by its own being here, and in no table.
     pub(crate) first: bool,
+    /// The entry that it is for; once that has left the list, nobody wants the read.
+    number: u64,
 }
 
 /// One request: a plain read, or a batch of several.
@@ -68,51 +77,18 @@ pub(crate) struct Reads<'a> {
     pub(crate) fetches: &'a [Fetch],
 }
 
-/// How one read stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Need {
-    #[default]
-    Met,
-    Queued,
-    /// In the request with this token.
-    Asked(u64),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Want {
-    data: Need,
-    children: Need,
-    /// The newest event of the path, where events carry a zxid.
-    event: Zxid,
-    /// From this transaction on the znode is not known; before it, the copy is right.
-    since: Zxid,
-}
-
-impl Want {
-    fn need(&mut self, kind: Kind) -> &mut Need {
-        match kind {
-            Kind::Data => &mut self.data,
-            Kind::Children => &mut self.children,
-        }
-    }
-
-    fn is_met(&self) -> bool {
-        self.data == Need::Met && self.children == Need::Met
-    }
-}
-
 /// The list.
 #[derive(Debug)]
 pub(crate) struct Wants {
-    paths: HashMap<Arc<str>, Want, RandomState>,
+    entries: Entries,
+    /// Which entry is a path's; it may have left the list.
+    numbers: HashMap<Arc<str>, u64, RandomState>,
     /// Reads of the first load that are not answered yet. Looking each up in a table, three times in its life, was a third of
     /// what a load cost.
     firsts: usize,
-    /// Entries by age, the oldest first, those that left the list among them.
-    ages: VecDeque<(Zxid, Arc<str>)>,
     /// There is an entry since [`ALWAYS`].
     ageless: bool,
-    /// Reads to be sent; an entry counts only while its need is still queued.
+    /// Reads to be sent, those that nobody wants any more among them.
     queue: VecDeque<Fetch>,
     /// Lists of children to be read. Each brings reads of its own, so they wait until the others run short: what is wanted
     /// at a time stays small, however large the tree is.
@@ -136,9 +112,9 @@ pub(crate) struct Wants {
 impl Default for Wants {
     fn default() -> Self {
         Self {
-            paths: HashMap::default(),
+            entries: Entries::default(),
+            numbers: HashMap::default(),
             firsts: 0,
-            ages: VecDeque::new(),
             ageless: false,
             queue: VecDeque::new(),
             lists: VecDeque::new(),
@@ -164,22 +140,23 @@ impl Wants {
     /// A path must be read: from this transaction on it is not known. A read on its way will do: it is answered behind
     /// the event that made this one necessary, so it shows the change. Where the event has a zxid, that is checked.
     pub(crate) fn want(&mut self, path: Arc<str>, kind: Kind, event: Zxid, since: Zxid) {
-        let want = match self.paths.entry(path.clone()) {
-            Entry::Occupied(want) => want.into_mut(),
-            Entry::Vacant(new) => {
-                if since == ALWAYS {
-                    self.ageless = true;
-                } else {
-                    self.ages.push_back((since, path.clone()));
-                }
-                new.insert(Want { data: Need::Met, children: Need::Met, event: Zxid::NONE, since })
+        let next = self.entries.next_number();
+        let number = match self.numbers.entry(path.clone()) {
+            Entry::Occupied(number) => number.into_mut(),
+            Entry::Vacant(new) => new.insert(next),
+        };
+        let want = match self.entries.get(*number) {
+            Some(want) => want,
+            None => {
+                *number = next;
+                self.ageless |= since == ALWAYS;
+                self.entries.push(Want { data: false, children: false, event: Zxid::NONE, since })
             }
         };
         want.event = want.event.max(event);
-        let need = want.need(kind);
-        if *need == Need::Met {
-            *need = Need::Queued;
-            self.enqueue(Fetch { path, kind, first: false });
+        if !std::mem::replace(want.unread(kind), true) {
+            let number = *number;
+            self.enqueue(Fetch { path, kind, first: false, number });
         }
     }
 
@@ -195,7 +172,7 @@ impl Wants {
     /// A path must be read in the first load. A path that is wanted twice is read twice.
     pub(crate) fn want_first(&mut self, path: Arc<str>, kind: Kind) {
         self.firsts += 1;
-        self.enqueue(Fetch { path, kind, first: true });
+        self.enqueue(Fetch { path, kind, first: true, number: 0 });
     }
 
     fn enqueue(&mut self, fetch: Fetch) {
@@ -207,7 +184,11 @@ impl Wants {
 
     /// A znode is gone, or its value does not matter any more; answers since when it was wanted.
     pub(crate) fn drop(&mut self, path: &str) -> Option<Zxid> {
-        Some(self.paths.remove(path)?.since)
+        let want = self.entries.get(self.numbers.remove(path)?)?;
+        let since = want.since;
+        (want.data, want.children) = (false, false);
+        self.entries.left();
+        Some(since)
     }
 
     /// The first transaction that something unread belongs to; `None` if everything is read.
@@ -215,21 +196,27 @@ impl Wants {
         if self.firsts > 0 {
             return Some(ALWAYS);
         }
-        if self.paths.is_empty() {
-            self.ages.clear();
-            self.ageless = false;
+        if self.entries.unmet() == 0 {
+            self.rest();
             return None;
+        }
+        if self.numbers.len() > NUMBERS_SLACK + 2 * self.entries.unmet() {
+            self.numbers.retain(|_, number| self.entries.get(*number).is_some());
         }
         if self.ageless {
             return Some(ALWAYS);
         }
-        let paths = &self.paths;
-        let is_wanted = |(since, path): &(Zxid, Arc<str>)| paths.get(path).is_some_and(|want| want.since == *since);
-        while self.ages.pop_front_if(|oldest| !is_wanted(oldest)).is_some() {}
-        if self.ages.len() > AGES_SLACK + 2 * paths.len() {
-            self.ages.retain(is_wanted);
-        }
-        self.ages.front().map(|(since, _)| *since)
+        self.entries.front().map(|want| want.since)
+    }
+
+    /// Everything is read.
+    fn rest(&mut self) {
+        self.ageless = false;
+        self.numbers.clear();
+        self.numbers.shrink_to(KEPT_MAX);
+        self.entries.shrink_to(KEPT_MAX);
+        self.queue.shrink_to(KEPT_MAX);
+        self.lists.shrink_to(KEPT_MAX);
     }
 
     /// The next request, if one may be sent.
@@ -241,17 +228,11 @@ impl Wants {
         let most = if self.batches { self.batch_len() } else { 1 };
         let token = self.next_token;
         let mut fetches = std::mem::take(&mut self.spare);
-        let paths = &mut self.paths;
+        let entries = &mut self.entries;
         let mut fill = |queue: &mut VecDeque<Fetch>, most: usize| {
             while fetches.len() < most {
                 let Some(fetch) = queue.pop_front() else { break };
-                if fetch.first {
-                    fetches.push(fetch);
-                    continue;
-                }
-                let need = paths.get_mut(&fetch.path).map(|want| want.need(fetch.kind));
-                if let Some(need @ Need::Queued) = need {
-                    *need = Need::Asked(token);
+                if fetch.first || entries.get(fetch.number).is_some() {
                     fetches.push(fetch);
                 }
             }
@@ -293,59 +274,44 @@ impl Wants {
     }
 
     /// One read was answered by a server at `zxid`. Answers since when the path was not known, if it is wanted at all.
-    pub(crate) fn met(&mut self, token: u64, fetch: &Fetch, zxid: Zxid) -> Option<Zxid> {
+    pub(crate) fn met(&mut self, fetch: &Fetch, zxid: Zxid) -> Option<Zxid> {
         if fetch.first {
             self.firsts = self.firsts.saturating_sub(1);
             return None;
         }
-        let Entry::Occupied(mut entry) = self.paths.entry(fetch.path.clone()) else { return None };
-        let want = entry.get_mut();
+        let want = self.entries.get(fetch.number)?;
         let since = want.since;
-        if *want.need(fetch.kind) != Need::Asked(token) {
-            return Some(since);
-        }
         if zxid.is_some() && want.event > zxid {
             // The answer is older than an event that came before it: no server does that, but it is checked.
-            *want.need(fetch.kind) = Need::Queued;
             self.enqueue(fetch.clone());
             return Some(since);
         }
-        *want.need(fetch.kind) = Need::Met;
+        *want.unread(fetch.kind) = false;
         if want.is_met() {
-            entry.remove();
+            self.entries.left();
         }
         Some(since)
     }
 
     /// A request brought nothing: its reads are to be sent again.
-    pub(crate) fn again(&mut self, token: u64, fetches: impl IntoIterator<Item = Fetch>) {
+    pub(crate) fn again(&mut self, fetches: impl IntoIterator<Item = Fetch>) {
         for fetch in fetches {
-            if fetch.first {
-                self.enqueue(fetch);
-            } else if let Some(want) = self.paths.get_mut(&fetch.path)
-                && *want.need(fetch.kind) == Need::Asked(token)
-            {
-                *want.need(fetch.kind) = Need::Queued;
-                self.enqueue(fetch);
-            }
+            self.enqueue(fetch);
         }
     }
 
     /// The connection is gone, and every request with it. Reads of the first load are given up: the root is wanted anew then,
     /// and every list that is not known to its end.
     pub(crate) fn connection_lost(&mut self) {
-        for (token, fetches) in std::mem::take(&mut self.asked) {
-            self.again(token, fetches);
+        for (_, fetches) in std::mem::take(&mut self.asked) {
+            self.again(fetches);
         }
         if self.firsts > 0 {
             self.queue.retain(|fetch| !fetch.first);
             self.lists.retain(|fetch| !fetch.first);
             self.firsts = 0;
         }
-        for want in self.paths.values_mut() {
-            (want.event, want.since) = (Zxid::NONE, ALWAYS);
-        }
-        self.ages.clear();
+        self.entries.date_all(ALWAYS);
         self.ageless = true;
     }
 
@@ -368,5 +334,60 @@ impl Wants {
     /// Learns what a value weighs; large ones count at once, small ones slowly.
     pub(crate) fn weigh(&mut self, bytes: usize) {
         self.value_bytes = if bytes > self.value_bytes { bytes } else { (self.value_bytes * 63 + bytes) / 64 };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(number: i64) -> Arc<str> {
+        format!("/{number}").into()
+    }
+
+    /// The reads of the next request, and that they were answered.
+    fn round(wants: &mut Wants) -> Vec<Fetch> {
+        let token = wants.next_reads().map_or(0, |reads| reads.token);
+        let fetches = wants.answered(token);
+        for fetch in &fetches {
+            wants.met(fetch, Zxid::NONE);
+        }
+        fetches
+    }
+
+    #[test]
+    fn what_was_read_leaves_nothing_behind_while_something_stays_unread() {
+        let mut wants = Wants::default();
+        let first = path(0);
+        wants.want(first.clone(), Kind::Data, Zxid::NONE, Zxid(1));
+        let token = wants.next_reads().unwrap().token;
+        let last = 10 * i64::try_from(NUMBERS_SLACK).unwrap();
+        for at in 2..=last {
+            wants.want(path(at), Kind::Data, Zxid::NONE, Zxid(at));
+            assert_eq!((wants.oldest(), round(&mut wants).len()), (Some(Zxid(1)), 1), "{at}");
+        }
+        assert!(wants.numbers.len() <= NUMBERS_SLACK + 3, "{}", wants.numbers.len());
+        wants.want(first.clone(), Kind::Data, Zxid::NONE, Zxid(last));
+        assert_eq!(wants.next_reads().map(|reads| reads.token), None, "a read is on its way");
+        let fetches = wants.answered(token);
+        assert_eq!(wants.met(&fetches[0], Zxid::NONE), Some(Zxid(1)));
+        assert_eq!((wants.oldest(), wants.numbers.len(), wants.entries.unmet()), (None, 0, 0));
+        assert!(wants.numbers.capacity() <= 2 * KEPT_MAX);
+    }
+
+    #[test]
+    fn a_read_is_for_one_want_and_no_later_one_of_its_path() {
+        let mut wants = Wants::default();
+        for since in [1, 2] {
+            wants.want(path(0), Kind::Data, Zxid::NONE, Zxid(since));
+            assert_eq!(wants.drop(&path(0)), Some(Zxid(since)));
+        }
+        wants.want(path(0), Kind::Data, Zxid::NONE, Zxid(3));
+        let reads = wants.next_reads().unwrap().fetches.to_vec();
+        assert_eq!(reads.len(), 1, "nobody wants the two others: {reads:?}");
+        wants.drop(&path(0));
+        wants.want(path(0), Kind::Data, Zxid::NONE, Zxid(4));
+        assert_eq!(wants.met(&reads[0], Zxid::NONE), None);
+        assert_eq!((wants.oldest(), round(&mut wants).len(), wants.oldest()), (Some(Zxid(4)), 1, None));
     }
 }
