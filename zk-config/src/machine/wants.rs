@@ -12,7 +12,7 @@ use zk_client::Zxid;
 
 mod entries;
 
-use entries::{Entries, Want};
+use entries::Entries;
 
 /// Since always, as far as is known: no transaction is before it.
 const ALWAYS: Zxid = Zxid(0);
@@ -150,7 +150,7 @@ impl Wants {
             None => {
                 *number = next;
                 self.ageless |= since == ALWAYS;
-                self.entries.push(Want { data: false, children: false, event: Zxid::NONE, since })
+                self.entries.push(since)
             }
         };
         want.event = want.event.max(event);
@@ -367,6 +367,10 @@ mod tests {
             assert_eq!((wants.oldest(), round(&mut wants).len()), (Some(Zxid(1)), 1), "{at}");
         }
         assert!(wants.numbers.len() <= NUMBERS_SLACK + 3, "{}", wants.numbers.len());
+        assert!(wants.entries.held() <= NUMBERS_SLACK + 3, "{}", wants.entries.held());
+        // What is wanted now is found behind those that have left for good.
+        wants.want(path(-1), Kind::Data, Zxid::NONE, Zxid(last));
+        assert_eq!((round(&mut wants).len(), wants.entries.unmet()), (1, 1));
         wants.want(first.clone(), Kind::Data, Zxid::NONE, Zxid(last));
         assert_eq!(wants.next_reads().map(|reads| reads.token), None, "a read is on its way");
         let fetches = wants.answered(token);

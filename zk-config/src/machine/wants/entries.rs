@@ -7,9 +7,13 @@ use super::Kind;
 use std::collections::VecDeque;
 use zk_client::Zxid;
 
+/// Entries that have left and may still be among the others, besides as many as there are others.
+const LEFT_MAX: usize = 1024;
+
 /// What is unread of a path. For each of the two that is, one read waits or is on its way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Want {
+    number: u64,
     pub(super) data: bool,
     pub(super) children: bool,
     /// The newest event of the path, where events carry a zxid.
@@ -36,8 +40,7 @@ impl Want {
 pub(super) struct Entries {
     /// By number, and so by age. Met ones are among them, but never in front.
     wants: VecDeque<Want>,
-    /// The number of the one in front.
-    first: u64,
+    next_number: u64,
     unmet: usize,
 }
 
@@ -48,7 +51,12 @@ impl Entries {
 
     /// One that is unread still.
     pub(super) fn get(&mut self, number: u64) -> Option<&mut Want> {
-        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let behind_front = number.checked_sub(self.wants.front()?.number)?;
+        // There, unless some between have left for good.
+        let mut at = usize::try_from(behind_front).ok()?;
+        if self.wants.get(at).is_none_or(|want| want.number != number) {
+            at = self.wants.binary_search_by_key(&number, |want| want.number).ok()?;
+        }
         self.wants.get_mut(at).filter(|want| !want.is_met())
     }
 
@@ -57,21 +65,24 @@ impl Entries {
         self.wants.front()
     }
 
-    pub(super) fn next_number(&self) -> u64 {
-        self.first + self.wants.len() as u64
+    pub(super) const fn next_number(&self) -> u64 {
+        self.next_number
     }
 
-    /// Takes one in, which is to become unread; its number was the [next](Self::next_number).
-    pub(super) fn push(&mut self, want: Want) -> &mut Want {
+    /// Takes one in, which is to become unread, under the [next number](Self::next_number).
+    pub(super) fn push(&mut self, since: Zxid) -> &mut Want {
+        let number = self.next_number;
+        self.next_number += 1;
         self.unmet += 1;
-        self.wants.push_back_mut(want)
+        self.wants.push_back_mut(Want { number, data: false, children: false, event: Zxid::NONE, since })
     }
 
     /// One of them was met.
     pub(super) fn left(&mut self) {
         self.unmet -= 1;
-        while self.wants.pop_front_if(|want| want.is_met()).is_some() {
-            self.first += 1;
+        while self.wants.pop_front_if(|want| want.is_met()).is_some() {}
+        if self.wants.len() > LEFT_MAX + 2 * self.unmet {
+            self.wants.retain(|want| !want.is_met());
         }
     }
 
@@ -84,5 +95,10 @@ impl Entries {
 
     pub(super) fn shrink_to(&mut self, len: usize) {
         self.wants.shrink_to(len);
+    }
+
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.wants.len()
     }
 }
