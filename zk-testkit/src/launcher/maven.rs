@@ -8,10 +8,9 @@ use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
 use super::java::on_path;
@@ -20,8 +19,8 @@ use super::{FetchFailure, LauncherError, Version};
 /// Names the jars; the version is a property of it.
 const POM: &str = include_str!("maven/pom.xml");
 
-/// Between looks whether another process has finished fetching.
-const LOCK_POLL: Duration = Duration::from_millis(50);
+/// Between looks whether Maven, or another process that fetches, has finished.
+const POLL: Duration = Duration::from_millis(50);
 
 /// The folder of this version, if it was fetched before.
 pub(super) fn cached(cache: &Path, version: &Version) -> Option<PathBuf> {
@@ -64,9 +63,9 @@ async fn fetch_alone(mvn: &Path, cache: &Path, version: &Version) -> Result<Opti
     let work = tempfile::Builder::new().prefix(".fetch-").tempdir_in(cache)?;
     let jars = work.path().join("jars");
     fs::write(work.path().join("pom.xml"), POM)?;
-    let output = run(mvn, work.path(), &jars, version).await?;
-    if !output.status.success() {
-        return Err(Failure::Mvn(first_error(&output)));
+    let said = work.path().join("mvn.out");
+    if !run(mvn, work.path(), &jars, &said, version).await?.success() {
+        return Err(Failure::Mvn(first_error(&fs::read(said)?)));
     }
     fs::rename(&jars, cache.join(version.as_str()))?;
     Ok(cached(cache, version))
@@ -78,31 +77,49 @@ async fn lock(path: &Path) -> io::Result<File> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => sleep(LOCK_POLL).await,
+            Err(TryLockError::WouldBlock) => sleep(POLL).await,
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
 }
 
-async fn run(mvn: &Path, work: &Path, jars: &Path, version: &Version) -> io::Result<Output> {
+async fn run(mvn: &Path, work: &Path, jars: &Path, said: &Path, version: &Version) -> io::Result<ExitStatus> {
     let mut output = OsString::from("-DoutputDirectory=");
     output.push(jars);
-    Command::new(mvn)
+    let said = File::create(said)?;
+    let mvn = Command::new(mvn)
         // -U: a version that was missing may be there now; Maven would remember for a day that it was not.
         .args(["-q", "-B", "-U", "-Dstyle.color=never", "-DincludeScope=runtime", "dependency:copy-dependencies"])
         .arg(format!("-Dzookeeper.version={version}"))
         .arg(output)
         .current_dir(work)
         .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
+        .stdout(said.try_clone()?)
+        .stderr(said)
+        .spawn()?;
+    let mut mvn = Mvn(mvn);
+    loop {
+        match mvn.0.try_wait()? {
+            Some(status) => return Ok(status),
+            None => sleep(POLL).await,
+        }
+    }
+}
+
+/// A Maven that ends with whoever waits for it. Not tokio's: that would put signals into every runtime of whoever uses this crate.
+struct Mvn(Child);
+
+impl Drop for Mvn {
+    fn drop(&mut self) {
+        // An error says that it has ended.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 /// The first of the lines that `mvn` marks as errors; the later ones repeat it and give general advice.
-fn first_error(output: &Output) -> String {
-    let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    let text = String::from_utf8_lossy(&text);
+fn first_error(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
     let error = text.lines().find_map(|line| Some(line.split_once("[ERROR] ")?.1)); // after colour codes
     let error = error.or(text.lines().next()).unwrap_or_default();
     error.split(" -> [Help").next().unwrap_or_default().trim().to_owned()
