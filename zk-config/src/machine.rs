@@ -296,7 +296,7 @@ impl Machine {
     }
 
     /// Makes the copy ready for the next answer: what its reads will most likely change is parted from the last snapshot, which
-    /// shares it. That takes as long before the answer as after it, but nobody waits for it.
+    /// shares it. That costs one more look at each, but nobody waits for it.
     pub(crate) fn prepare(&mut self) {
         if self.phase == Phase::Live
             && let Some(fetches) = self.wants.reads_to_prepare()

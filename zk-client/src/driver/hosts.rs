@@ -153,7 +153,7 @@ impl Hosts {
     ) -> Attempting {
         let mut patience = self.patience(session_timeout);
         let pause = self.pause(session_timeout, left);
-        if self.turns.is_multiple_of(self.order.len().max(1)) {
+        if self.is_between_rounds() {
             self.round_began = Instant::now() + pause;
         }
         let mut host = self.order.get(self.at).cloned();
@@ -229,12 +229,17 @@ impl Hosts {
         self.attempts.push(Attempt { server, why });
     }
 
+    /// No host of the next round has failed yet.
+    fn is_between_rounds(&self) -> bool {
+        self.turns.is_multiple_of(self.order.len().max(1))
+    }
+
     /// An attempt failed, before or after its transport stood.
     pub(crate) fn failed(&mut self) {
         if self.addrs.is_empty() {
             self.next_host();
             self.turns += 1;
-            if self.turns.is_multiple_of(self.order.len().max(1)) {
+            if self.is_between_rounds() {
                 self.rounds += 1;
                 self.is_asking = true;
                 self.fall_back();
