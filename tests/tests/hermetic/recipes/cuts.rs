@@ -3,15 +3,19 @@
 
 use super::child_changes;
 use crate::stage::{Stage, within};
+use std::time::Duration;
 use zk_client::{
     Client, CreateMode, OPEN_ACL_UNSAFE,
     recipes::{LeaderLatch, Lock, NodeStatus, PersistentNode, ReadWriteLock},
 };
-use zk_testkit::server::Fault;
+use zk_testkit::server::{Fault, TestServer};
 
 /// The answer to the handshake, and the handshake: cuts within these are tests of the client's own.
 const GREETING: usize = 41;
 const HANDSHAKE: usize = 49;
+
+/// Longer than any of these tests takes by its paused clock.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Cuts of the next connection: of what the client gets (carried out, and nobody told), and of what it sends.
 fn cuts() -> impl Iterator<Item = Fault> {
@@ -22,7 +26,8 @@ fn cuts() -> impl Iterator<Item = Fault> {
 
 /// Plays a recipe over a connection that is cut, for every cut; below `/<number>`. Says how many were in its way.
 async fn play<F: Future<Output = ()>>(act: impl Fn(Stage, Client, String, String) -> F) -> usize {
-    let server = Stage::start().await;
+    // The minutes that all cuts take together are longer than an empty directory, a container, would be left alone.
+    let server = Stage::with(TestServer::builder().container_interval(FOREVER)).await;
     let mut met = 0;
     for (number, cut) in cuts().enumerate() {
         server.inject(cut.clone()).await;
