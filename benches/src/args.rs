@@ -1,7 +1,7 @@
 //! What the command line says: the commands, and what several of them share. Must not know what is done about it.
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 mod commands;
 
@@ -85,12 +85,31 @@ pub(crate) struct RunArgs {
     /// Other clients in the same rounds, built from benches/peers: all that this machine can build, or those named
     #[arg(long, value_enum, value_delimiter = ',', num_args = 0.., require_equals = true)]
     pub(crate) peers: Option<Vec<Peer>>,
+    /// A client of your own in the same rounds: a program, with its first arguments, that does what `peer-watcher` does
+    #[arg(long, value_name = "NAME=COMMAND", value_parser = watcher)]
+    pub(crate) watcher: Vec<OwnWatcher>,
     /// Seconds of writes before those that are measured. Default: 1, and 5 where Java takes part, which compiles meanwhile
     #[arg(long, value_parser = value_parser!(u32).range(1..=600))]
     pub(crate) warm_up: Option<u32>,
     /// A file for one JSON line per watcher and round
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// A program of somebody else's, and what it is called in tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnWatcher {
+    pub(crate) name: String,
+    pub(crate) command: Vec<OsString>,
+}
+
+fn watcher(text: &str) -> Result<OwnWatcher, &'static str> {
+    let (name, command) = text.split_once('=').unwrap_or_default();
+    let command: Vec<OsString> = command.split_whitespace().map(OsString::from).collect();
+    if name.is_empty() || command.is_empty() {
+        return Err("it takes a name, = and a program: mine=target/release/my-watcher");
+    }
+    Ok(OwnWatcher { name: name.to_owned(), command })
 }
 
 /// What is asked again and again.
@@ -187,6 +206,15 @@ mod tests {
         assert_eq!(peers("zk-bench notify"), None);
         assert_eq!(peers("zk-bench notify --peers --rate 5"), Some(Vec::new()));
         assert_eq!(peers("zk-bench notify --peers=java,curator"), Some(vec![Peer::Java, Peer::Curator]));
+    }
+
+    #[test]
+    fn a_client_of_ones_own_is_a_name_and_a_command() {
+        let command = ["./mine", "--fast"].map(OsString::from).to_vec();
+        assert_eq!(watcher("mine=./mine --fast"), Ok(OwnWatcher { name: "mine".to_owned(), command }));
+        for wrong in ["mine", "=mine", "mine="] {
+            assert!(watcher(wrong).unwrap_err().contains("mine="), "{wrong}");
+        }
     }
 
     #[test]

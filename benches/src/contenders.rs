@@ -4,7 +4,7 @@
 //! Must not know what they measure.
 
 use crate::{
-    args::{Ask, Peer, RunArgs, Runtime, name_of},
+    args::{Ask, OwnWatcher, Peer, RunArgs, Runtime, name_of},
     child::Watcher,
     error::Failure,
     peers,
@@ -70,6 +70,8 @@ impl Contenders {
         if let Some(wanted) = &args.peers {
             measured.extend(peers::find(wanted));
         }
+        let own = args.watcher.iter().cloned();
+        measured.extend(own.map(|OwnWatcher { name, command }| Contender { name, command, is_ours: false }));
         let names = measured.iter().map(|contender| contender.name.clone()).collect();
         Ok(Self { floor: Contender::floor()?, measured, names })
     }

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &ThroughputArgs) -> Result<(), Failure> {
 pub(crate) fn on(server: &Server, args: &ThroughputArgs) -> Result<(), Failure> {
     let mut lines = Lines::create(args.run.out.as_deref(), &Header::now("throughput", &server.what))?;
     let contenders = if args.writes {
-        let run = RunArgs { peers: None, ..args.run.clone() };
+        let run = RunArgs { peers: None, watcher: Vec::new(), ..args.run.clone() };
         Contenders::asking(&run, Ask::WriteMany, &[("", Ask::Write), (", transactions", Ask::WriteMany)])?
     } else {
         Contenders::asking(&args.run, Ask::ReadMany, &[("", Ask::Read), (", read_many", Ask::ReadMany)])?

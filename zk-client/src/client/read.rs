@@ -21,10 +21,10 @@ use zk_proto::{
 impl Client {
     /// Reads the data and [`Stat`] of a znode; null data reads as empty.
     ///
-    /// The data is a slice of the buffer that the socket was read into, or that TLS has decrypted into. Nothing is copied; of an
-    /// answer over 16 KiB that comes after shorter ones, what the first read has brought, 16 KiB at most, is moved once to
-    /// where all of it fits, and of the long ones after it nothing. As long as the data lives, so does the buffer: of a
-    /// longer answer alone, or of up to 32 KiB with others in it. Copy what you keep ([`Bytes::copy_from_slice`]).
+    /// The data is a slice of the buffer that the socket was read into, or that TLS hands out what it has decrypted in. Nothing is
+    /// copied or moved, however long it is: its length is read before it. As long as the data lives, so does the buffer: of an
+    /// answer over 16 KiB often alone, otherwise of up to 32 KiB with others in it. Copy what you keep
+    /// ([`Bytes::copy_from_slice`]).
     ///
     /// # Ordering
     /// Queued when this method is called, not when the future is first polled.

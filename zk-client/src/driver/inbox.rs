@@ -1,8 +1,10 @@
 //! What arrived from the transport and was not taken yet: the buffer, and how far it is read into.
 //!
-//! Callers get slices of it, so nothing is moved that need not be. A reply has to move when it does not fit where it begins:
-//! so there is room for the end of one behind that in which replies begin, and while replies are longer, their length is read
-//! first, and the rest to where it all fits. That leaves the first one that is longer than those before it.
+//! Callers get slices of it, so their data is never moved: while any is on its way, the length of each frame is read first, and
+//! then the frame to where it all fits. For consumers in this task a read takes in whatever has arrived, because that is cheaper.
+//! Their replies have to move when they do not fit where they begin: so there is room for the end of one behind that in which
+//! they begin, and while they are longer, their lengths are read first, too. That leaves the first one that is longer than those
+//! before it.
 //! Of the bytes the inbox knows only how many are missing behind them.
 
 use super::ticket::Ticket;
@@ -41,9 +43,16 @@ pub(super) struct Inbox {
     made: usize,
     /// Until this is zero, a length is read before what it belongs to.
     long_expected: u32,
+    /// A caller's data is on its way: a length is read first, and no more than the frame.
+    is_data_expected: bool,
 }
 
 impl Inbox {
+    /// Says whether a caller's data is on its way.
+    pub(super) const fn expect_data(&mut self, is_expected: bool) {
+        self.is_data_expected = is_expected;
+    }
+
     /// The buffer, with room for a read: for all that is missing of the frame, once that is known.
     pub(super) fn with_room(&mut self) -> Limit<&mut BytesMut> {
         let held = self.bytes.len();
@@ -67,8 +76,10 @@ impl Inbox {
         }
         let most = match self.missing {
             0 if held == 0 && self.long_expected > 0 => PREFIX_LEN,
+            0 if self.is_data_expected => PREFIX_LEN.saturating_sub(held).max(1),
             0 => self.room_to_begin().max(PREFIX_LEN.saturating_sub(held)).max(1),
             // The length behind it comes along, and shows whether more has arrived.
+            missing if self.is_data_expected => (missing + PREFIX_LEN).min(self.room()),
             missing => self.room_to_begin().max((missing + PREFIX_LEN).min(self.room())),
         };
         (&mut self.bytes).limit(most)

@@ -15,6 +15,7 @@ impl Driver {
     /// The next thing to do. The link and the others take turns where both always have something: whoever had the last one
     /// is asked behind the other. After a wait it is the link that is asked first.
     pub(super) async fn wait(&mut self, mut timer: Option<Pin<&mut Sleep>>) -> Turn {
+        self.inbox.expect_data(self.session.awaits_data());
         let mut others_first = std::mem::take(&mut self.had_link);
         poll_fn(|cx| {
             let others_were = std::mem::take(&mut others_first);

@@ -32,11 +32,13 @@ pub(super) struct Pending<T> {
 #[derive(Debug)]
 pub(super) struct InFlight<T> {
     queue: VecDeque<Pending<T>>,
+    /// The last one whose answer is data that its owner gets as it was read.
+    last_data: Option<i32>,
 }
 
 impl<T> InFlight<T> {
     pub(super) const fn new() -> Self {
-        Self { queue: VecDeque::new() }
+        Self { queue: VecDeque::new(), last_data: None }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -45,6 +47,19 @@ impl<T> InFlight<T> {
 
     pub(super) fn push(&mut self, pending: Pending<T>) {
         self.queue.push_back(pending);
+    }
+
+    /// Says that the answer to the request that was put last is data that its owner gets as it was read.
+    pub(super) fn brings_data(&mut self) {
+        self.last_data = self.queue.back().map(|pending| pending.xid);
+    }
+
+    /// Whether any such answer is still to come. Numbers are given in the order of the queue.
+    pub(super) fn awaits_data(&self) -> bool {
+        let (Some(oldest), Some(newest), Some(data)) = (self.queue.front(), self.queue.back(), self.last_data) else {
+            return false;
+        };
+        behind(oldest.xid, data) <= behind(oldest.xid, newest.xid)
     }
 
     /// The request that a reply is for. Normally the front; only a refusal may overtake (a write on a read-only server
@@ -78,6 +93,11 @@ impl<T> InFlight<T> {
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Pending<T>> {
         self.queue.drain(..)
     }
+}
+
+/// How many numbers after `xid` another one is given.
+const fn behind(xid: i32, other: i32) -> i32 {
+    (other - xid).rem_euclid(i32::MAX)
 }
 
 /// The number behind `xid`: 1 to `i32::MAX` and around again; zero and negatives are special.

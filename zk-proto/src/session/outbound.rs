@@ -17,7 +17,8 @@ use core::time::Duration;
 
 impl<T> Session<T> {
     /// [`submit`](Self::submit) for a request that is not encoded yet, and does nothing to watches. Where it may leave at
-    /// once, it is encoded where it leaves from, and needs no memory of its own.
+    /// once, it is encoded where it leaves from, and needs no memory of its own. Whoever asks this way, again and again,
+    /// knows how long answers are: [`awaits_data`](Self::awaits_data) does not count it.
     ///
     /// # Errors
     /// As [`EncodedRequest::new`]: nothing was written, and the ticket is dropped.
@@ -59,10 +60,14 @@ impl<T> Session<T> {
     }
 
     pub(super) fn send(&mut self, now: Duration, request: EncodedRequest, change: Option<Change>, ticket: T) {
+        let brings_data = matches!(request.op(), OpCode::GET_DATA | OpCode::MULTI_READ | OpCode::RECONFIG);
         let xid = self.take_xid();
         self.timers.sent = now;
         request.append_to(&mut self.outbox, xid);
         self.in_flight.push(Pending { xid, purpose: Purpose::Call(ticket), change });
+        if brings_data {
+            self.in_flight.brings_data();
+        }
     }
 
     pub(super) fn send_auth(&mut self, index: usize) {

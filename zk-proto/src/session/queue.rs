@@ -21,4 +21,11 @@ impl<T> Session<T> {
     pub fn withdraw(&mut self, mut unwanted: impl FnMut(&T) -> bool) {
         self.waiting.retain(|Waiting { change, ticket, .. }| change.is_some() || !unwanted(ticket));
     }
+
+    /// Whether data of an unknown length is on its way that its owner gets as it was read. A transport that reads the
+    /// length of each frame first, meanwhile, and then no more than the frame, never has to move that.
+    #[must_use]
+    pub fn awaits_data(&self) -> bool {
+        self.in_flight.awaits_data() && !self.splitter.is_skipping()
+    }
 }

@@ -1,5 +1,5 @@
-//! What is read is not copied on its way from the socket to the caller. What has to move, because it does not fit where it
-//! began, is the beginning of a long reply that comes after shorter ones.
+//! What is read is not copied on its way from the socket to the caller, and not moved either. Of what is read for a mirror, the
+//! beginning of a long reply that comes after shorter ones has to move, because it does not fit where it began.
 
 use std::{
     io,
@@ -25,7 +25,7 @@ const FITS_BYTES: usize = 16 * 1024;
 /// A length, which belongs to no caller.
 const PREFIX_BYTES: usize = 4;
 
-/// How many replies without a long one make the client forget that there are long ones.
+/// How many frames without a long one make the client forget that a mirror's may be long.
 const FORGOTTEN_AFTER: usize = 16;
 
 /// The longest reply by default, and what it reserves at most for a reply that has not arrived.
@@ -117,8 +117,12 @@ struct Noting(Stage, Arc<Mutex<Track>>);
 
 impl Noting {
     async fn client(server: &Stage, reply_len_max: usize) -> (Client, Self) {
+        Self::batching(server, reply_len_max, false).await
+    }
+
+    async fn batching(server: &Stage, reply_len_max: usize, batched: bool) -> (Client, Self) {
         let noting = Self(server.clone(), Arc::default());
-        let connector = server.connector().dial(noting.clone()).batch_reads(false).reply_len_max(reply_len_max);
+        let connector = server.connector().dial(noting.clone()).batch_reads(batched).reply_len_max(reply_len_max);
         (within(connector.connect()).await.unwrap(), noting)
     }
 
@@ -186,10 +190,9 @@ async fn data_is_a_slice_of_what_the_socket_was_read_into() {
     assert!(!is_read_into(&copy), "the check can fail");
 }
 
-/// Replies of every size, one after the other and many at once: their callers get every byte from where it was read to. Of
-/// the first one that is longer than those before, what the first read has brought is moved.
+/// Replies of every size, one after the other and many at once: their callers get every byte from where it was read to.
 #[tokio::test(start_paused = true)]
-async fn no_reply_is_moved_but_the_first_long_one() {
+async fn no_reply_is_moved() {
     const REPLIES: usize = 64;
     for len in
         [100, 1_000, 4_000, 10_000, 13_000, FITS_BYTES - DATA_AT - STAT_BYTES, 17_000, 33_000, 100_000, 1_000_000]
@@ -208,74 +211,95 @@ async fn no_reply_is_moved_but_the_first_long_one() {
                     let (data, _) = read.unwrap();
                     assert!(data == value);
                     frame += 1;
-                    let stay = noting.track().stay(frame, &data);
-                    let is_first_long = frame == 1 && len > FITS_BYTES;
-                    let moved = if is_first_long { READ_BYTES } else { 0 };
-                    assert!(stay + moved >= len, "{len} bytes, reply {frame}: only {stay} lie where they were read to");
+                    assert_eq!(noting.track().stay(frame, &data), len, "{len} bytes, reply {frame}");
                     held.push(data);
                 }
             }
-            let moves = moves_of_data(&noting.track());
-            println!("{len} bytes, {at_once} at once: {moves:?} moved of {REPLIES} replies");
-            assert!(moves.len() <= usize::from(len > FITS_BYTES), "{len} bytes, {at_once} at once: {moves:?}");
-            assert!(moves.iter().all(|bytes| *bytes <= READ_BYTES), "{len} bytes, {at_once} at once: {moves:?}");
+            assert!(moves_of_data(&noting.track()).is_empty(), "{len} bytes, {at_once} at once");
         }
     }
 }
 
-/// Replies that fit, of any lengths and so beginning anywhere.
+/// Replies of any lengths, alone and in batches, among the events and replies of a mirror, which comes through the same socket.
 #[tokio::test(start_paused = true)]
-async fn no_reply_that_fits_is_moved_wherever_it_begins() {
-    for seed in 0..20 {
+async fn no_reply_is_moved_whatever_comes_between() {
+    for seed in 0..40 {
         println!("seed {seed}");
         let mut chance = fastrand::Rng::with_seed(seed);
         let server = Stage::start().await;
-        let (client, noting) = Noting::client(&server, REPLY_LEN_MAX).await;
+        let batched = seed % 2 == 1;
+        let (client, noting) = Noting::batching(&server, REPLY_LEN_MAX, batched).await;
         let names: Vec<String> = (0..64).map(|at| format!("/{at}")).collect();
         for name in &names {
             let fits = FITS_BYTES - DATA_AT - STAT_BYTES;
-            let len = if chance.bool() { chance.usize(..500) } else { chance.usize(fits - 500..=fits) };
-            server.create(name, &vec![7; len]).unwrap();
+            let len = [chance.usize(..500), chance.usize(fits - 500..fits + 500), chance.usize(..100_000)];
+            server.create(name, &vec![7; len[chance.usize(..3)]]).unwrap();
         }
+        server.create("/m", b"").unwrap();
+        let mirror = if chance.bool() { Some(server.mirror(&client, "/m").await.0) } else { None };
         let mut held = Vec::new();
-        let mut frame = 0;
-        for chunk in names.chunks(16) {
-            for read in within(join_all(chunk.iter().map(|name| client.get_data(name)))).await {
+        for chunk in names.chunks(8) {
+            let before = moves_of_data(&noting.track()).len();
+            let reads = join_all(chunk.iter().map(|name| client.get_data(name)));
+            server.set("/m", &vec![7; chance.usize(..40_000)]).unwrap();
+            for (name, read) in chunk.iter().zip(within(reads).await) {
                 let (data, _) = read.unwrap();
-                frame += 1;
-                assert_eq!(noting.track().stay(frame, &data), data.len(), "seed {seed}, reply {frame}");
+                assert!(server.get(name).unwrap().0 == data);
                 held.push(data);
             }
+            assert_eq!(before, moves_of_data(&noting.track()).len(), "seed {seed}: moved for a caller");
+            // And what comes between them.
+            server.set("/m", &vec![7; chance.usize(..40_000)]).unwrap();
+            settle().await;
         }
-        assert!(moves_of_data(&noting.track()).is_empty(), "seed {seed}");
+        drop(mirror);
     }
 }
 
-/// Long replies now and then: as long as they are not forgotten, none of them is moved. What a server does not answer with,
-/// because it is longer than what is wanted, is passed over in reads that are no shorter for it.
+/// A mirror's replies come with whatever has arrived; while long ones are expected, none is moved.
 #[tokio::test(start_paused = true)]
-async fn long_replies_are_expected_for_some_time() {
+async fn a_mirrors_long_replies_are_expected_for_some_time() {
     let server = Stage::start().await;
-    server.create("/long", &[7; 100_000]).unwrap();
-    server.create("/short", &[7; 100]).unwrap();
-    server.create("/too-long", &[7; 1_000_000]).unwrap();
-    let (client, noting) = Noting::client(&server, 500_000).await;
-    let is_moved = async |short: usize| {
-        for _ in 0..short {
-            within(client.get_data("/short")).await.unwrap();
+    server.create("/m", b"").unwrap();
+    let (client, noting) = Noting::client(&server, REPLY_LEN_MAX).await;
+    let (mirror, _) = server.mirror(&client, "/m").await;
+    let update = async |len: usize| {
+        server.set("/m", &vec![7; len]).unwrap();
+        let is_here = || mirror.snapshot().get("/m").is_some_and(|node| node.data.len() == len);
+        while !is_here() {
+            settle().await;
         }
-        let before = moves_of_data(&noting.track()).len();
-        within(client.get_data("/long")).await.unwrap();
-        moves_of_data(&noting.track()).len() > before
+    };
+    let is_moved = async |short: usize| {
+        for len in 0..short {
+            update(len).await;
+        }
+        let before = moves_of_data(&noting.track());
+        update(100_000 + short).await;
+        let after = moves_of_data(&noting.track());
+        assert!(after.iter().all(|bytes| *bytes <= READ_BYTES), "{after:?}");
+        after.len() > before.len()
     };
     assert!(is_moved(3).await, "the first");
-    for short in (0..FORGOTTEN_AFTER - 1).rev() {
+    // An update is an event and a reply.
+    for short in (0..FORGOTTEN_AFTER / 2 - 1).rev() {
         assert!(!is_moved(short).await, "{short} short ones between");
     }
     assert!(is_moved(FORGOTTEN_AFTER).await, "the check can fail");
+}
+
+/// What a server does not answer with, because it is longer than what is wanted, is passed over in reads that are no shorter
+/// for it.
+#[tokio::test(start_paused = true)]
+async fn what_is_passed_over_is_read_at_large() {
+    let server = Stage::start().await;
+    server.create("/short", &[7; 100]).unwrap();
+    server.create("/too-long", &[7; 1_000_000]).unwrap();
+    let (client, noting) = Noting::client(&server, 500_000).await;
     let reads = noting.track().reads.len();
-    assert!(matches!(within(client.get_data("/too-long")).await, Err(Error::ReplyTooLarge { .. })));
-    within(client.get_data("/short")).await.unwrap();
+    let (too_long, short) = (client.get_data("/too-long"), client.get_data("/short"));
+    assert!(matches!(within(too_long).await, Err(Error::ReplyTooLarge { .. })));
+    within(short).await.unwrap();
     let reads = noting.track().reads.len() - reads;
     assert!(reads < 1_000_000 / READ_BYTES + 2 * FORGOTTEN_AFTER, "{reads} reads");
 }

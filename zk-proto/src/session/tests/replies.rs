@@ -6,7 +6,7 @@ use crate::{
     frame::TooLarge,
     ops,
     records::{AddWatchResponse, Empty, GetDataRequest},
-    session::{Credentials, Event, xid},
+    session::{Credentials, Event, inflight::next_xid, xid},
     watch::EventType,
 };
 use alloc::{format, string::String, vec::Vec};
@@ -66,6 +66,35 @@ fn xids_wrap_from_the_largest_to_one() {
     assert_eq!(s.sent(), ["2147483646 getData /a", "2147483647 getData /b", "1 getData /c", "2 getData /d"]);
     s.ok([i32::MAX - 1, i32::MAX, 1, 2]);
     assert_eq!(s.events(), ["a: ok", "b: ok", "c: ok", "d: ok"]);
+}
+
+#[test]
+fn data_is_awaited_until_the_last_of_it_has_come() {
+    for first_xid in [1, i32::MAX - 3, i32::MAX - 2, i32::MAX - 1, i32::MAX] {
+        let mut s = Script::up_with(SessionConfig { first_xid, ..config() });
+        let read = GetDataRequest { path: "/a".into(), watch: false };
+        let xids: Vec<i32> = core::iter::successors(Some(first_xid), |xid| Some(next_xid(*xid))).take(6).collect();
+        s.submit(set_data("/w"), None, "write");
+        s.session.submit_op::<ops::GetData>(s.now, &read, 100, "of who knows its length").unwrap();
+        assert!(!s.session.awaits_data());
+        s.call("a");
+        s.submit(set_data("/w"), None, "write");
+        s.call("b");
+        s.submit(set_data("/w"), None, "write");
+        let mut awaited = Vec::new();
+        for xid in xids {
+            awaited.push(s.session.awaits_data());
+            s.ok([xid]);
+        }
+        assert_eq!(awaited, [true, true, true, true, true, false], "{first_xid}");
+        s.call("c");
+        assert!(s.session.awaits_data());
+        s.session.handle_closed();
+        assert!(!s.session.awaits_data(), "it has gone with the connection");
+        s.call("d");
+        s.reconnect();
+        assert!(s.session.awaits_data(), "what has waited for a connection");
+    }
 }
 
 #[test]
