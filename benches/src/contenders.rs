@@ -76,6 +76,18 @@ impl Contenders {
         Ok(Self { floor: Contender::floor()?, measured, names })
     }
 
+    /// With the floor's own code on tokio, too, if that is wanted; as a client that is seen from outside.
+    pub(crate) fn with_floor_on_tokio(mut self, is_wanted: bool, reads_many: bool) -> Result<Self, Failure> {
+        if is_wanted {
+            let many: &[&str] = if reads_many { &["--many"] } else { &[] };
+            let floor =
+                Contender::own("floor on tokio", &[&["floor-watcher", "--on-tokio", "--split"], many].concat())?;
+            self.names.push(floor.name.clone());
+            self.measured.push(Contender { is_ours: false, ..floor });
+        }
+        Ok(self)
+    }
+
     /// The same operations in several ways, each with what its name ends with; the floor has one of its own. The first
     /// way is the other clients' too.
     pub(crate) fn asking(args: &RunArgs, floor: Ask, ways: &[(&str, Ask)]) -> Result<Self, Failure> {

@@ -84,7 +84,8 @@ fn split(step: &Step, figure: fn(&Split) -> Option<f64>) -> f64 {
 }
 
 pub(crate) fn run(args: &NotifyArgs) -> Result<(), Failure> {
-    on(&Server::find(&args.run.server)?, &Contenders::find(&args.run)?, args)
+    let contenders = Contenders::find(&args.run)?.with_floor_on_tokio(args.floor_on_tokio, args.burst > 1)?;
+    on(&Server::find(&args.run.server)?, &contenders, args)
 }
 
 /// The same on a server that stands.
@@ -100,7 +101,8 @@ pub(crate) fn on(server: &Server, contenders: &Contenders, args: &NotifyArgs) ->
 }
 
 pub(crate) fn fanout(args: &FanoutArgs) -> Result<(), Failure> {
-    fanout_on(&Server::find(&args.run.server)?, &Contenders::find(&args.run)?, args)
+    let contenders = Contenders::find(&args.run)?.with_floor_on_tokio(args.floor_on_tokio, false)?;
+    fanout_on(&Server::find(&args.run.server)?, &contenders, args)
 }
 
 /// The same on a server that stands.

@@ -135,7 +135,7 @@ impl Inbox {
         self.fill(needed)
     }
 
-    /// For who waits for several.
+    /// For who waits for several, or by other means.
     pub(crate) const fn socket(&self) -> &TcpStream {
         &self.stream
     }
@@ -174,6 +174,25 @@ impl Inbox {
 
     /// Reads once, with room for at least `needed` bytes from the beginning of the frame.
     fn fill(&mut self, needed: usize) -> io::Result<()> {
+        self.make_room(needed);
+        let read = self.stream.read(self.buffer.get_mut(self.end..).unwrap_or_default())?;
+        self.arrived(read)
+    }
+
+    /// Room for what has come, and for all of the next frame; for who reads by other means, and says how much that was.
+    pub(crate) fn room(&mut self) -> io::Result<&mut [u8]> {
+        let needed = self.frame_len()?.map_or(4, |len| 4 + len);
+        self.make_room(needed);
+        Ok(self.buffer.get_mut(self.end..).unwrap_or_default())
+    }
+
+    /// So much was read into the room.
+    pub(crate) fn arrived(&mut self, read: usize) -> io::Result<()> {
+        self.end += read;
+        if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
+    fn make_room(&mut self, needed: usize) {
         if self.begin == self.end {
             (self.begin, self.end) = (0, 0);
         }
@@ -182,13 +201,6 @@ impl Inbox {
             (self.begin, self.end) = (0, self.end - self.begin);
             if needed > self.buffer.len() {
                 self.buffer.resize(needed.next_power_of_two(), 0);
-            }
-        }
-        match self.stream.read(self.buffer.get_mut(self.end..).unwrap_or_default())? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            read => {
-                self.end += read;
-                Ok(())
             }
         }
     }

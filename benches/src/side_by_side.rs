@@ -35,13 +35,20 @@ pub(crate) fn run(args: &SideBySideArgs) -> Result<(), Failure> {
         run
     };
     for (name, rate, burst) in NOTIFY {
-        let job = NotifyArgs { run: run(name), keys: KEYS, rate, seconds: args.seconds, burst };
+        let job = NotifyArgs { run: run(name), keys: KEYS, rate, seconds: args.seconds, burst, floor_on_tokio: false };
         notify::on(&server, &contenders, &job)?;
         report::print("")?;
     }
     load::on(&server, &contenders, &LoadArgs { run: run("load"), nodes: args.nodes.clone() })?;
     let (sessions, seconds) = (args.sessions, args.seconds);
-    let job = FanoutArgs { run: run("fanout"), sessions, keys: FANOUT_KEYS, rate: FANOUT_RATE, seconds };
+    let job = FanoutArgs {
+        run: run("fanout"),
+        sessions,
+        keys: FANOUT_KEYS,
+        rate: FANOUT_RATE,
+        seconds,
+        floor_on_tokio: false,
+    };
     notify::fanout_on(&server, &contenders, &job)?;
     let run = RunArgs { peers: wanted.peers.clone(), ..run("throughput") };
     throughput::on(&server, &ThroughputArgs { run, seconds, around_ms: AROUND_MS, writes: false })

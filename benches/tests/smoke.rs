@@ -46,13 +46,28 @@ fn notify() {
 
 #[test]
 fn notify_in_bursts() {
-    let said = measured(&format!("notify {ONE_ROUND} --seconds 1 --rate 200 --burst 20 --keys 40"), 3);
+    let line = format!("notify {ONE_ROUND} --seconds 1 --rate 200 --burst 20 --keys 40 --floor-on-tokio");
+    let said = measured(&line, 4);
     assert!(said.contains("in bursts of 20") && said.contains("| ours / floor |"), "{said}");
+    assert!(said.contains("| floor on tokio / floor |"), "{said}");
+}
+
+/// Any program that does what ours does may take part; here it is ours.
+#[test]
+fn a_client_of_ones_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("notify {ONE_ROUND} --test-server --seconds 1 --rate 200 --keys 20 --watcher");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zk-bench"));
+    command.args(line.split_whitespace()).arg(format!("mine={} peer-watcher", env!("CARGO_BIN_EXE_zk-bench")));
+    let output = command.current_dir(folder.path()).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("| mine / floor |"), "{said}");
 }
 
 #[test]
 fn fanout() {
-    let said = measured(&format!("fanout {ONE_ROUND} --seconds 1 --sessions 5"), 3);
+    let said = measured(&format!("fanout {ONE_ROUND} --seconds 1 --sessions 5 --floor-on-tokio"), 4);
+    assert!(said.contains("| floor on tokio / floor |"), "{said}");
     assert!(said.contains("5 sessions in a process") && said.contains("| ours / floor |"), "{said}");
 }
 

@@ -20,6 +20,9 @@ pub(crate) struct NotifyArgs {
     /// Writes that are due at the same moment; the floor reads them by multiRead if there are several
     #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..=10_000))]
     pub(crate) burst: u32,
+    /// Measure the floor's own code on tokio, too: what every client on tokio needs at least
+    #[arg(long)]
+    pub(crate) floor_on_tokio: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -47,6 +50,9 @@ pub(crate) struct FanoutArgs {
     /// Seconds that are measured, for each watcher in each round; a warm-up precedes them
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..=3600))]
     pub(crate) seconds: u32,
+    /// Measure the floor's own code on tokio, too: what every client on tokio needs at least
+    #[arg(long)]
+    pub(crate) floor_on_tokio: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -209,6 +215,9 @@ pub(crate) struct WatcherArgs {
     /// notify: also tell when the event came and when the value was published, which costs ours some of its time
     #[arg(long, requires = "split")]
     pub(crate) parts: bool,
+    /// notify by the floor: its sockets are waited for by tokio's current-thread runtime, a task each
+    #[arg(long)]
+    pub(crate) on_tokio: bool,
     /// The floor reads events that came together by multiRead
     #[arg(long, hide = true)]
     pub(crate) many: bool,

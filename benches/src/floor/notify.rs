@@ -22,15 +22,15 @@ use zk_proto::OpCode;
 const EVENTS_MAX: usize = 256;
 
 /// One session, and what it waits for.
-struct Watch {
-    raw: Raw,
+pub(super) struct Watch {
+    pub(super) raw: Raw,
     /// Reads on their way, oldest first: when the event came, and whether it was several.
     asked: VecDeque<(u64, bool)>,
     /// Changed, and not yet asked for.
     paths: Vec<Vec<u8>>,
     many: bool,
     /// The last value came.
-    ended: bool,
+    pub(super) ended: bool,
 }
 
 pub(super) fn run(args: &WatcherArgs) -> Result<NotifyLine, Failure> {
@@ -49,14 +49,14 @@ pub(super) fn run(args: &WatcherArgs) -> Result<NotifyLine, Failure> {
 }
 
 impl Watch {
-    fn open(args: &WatcherArgs) -> Result<Self, Failure> {
+    pub(super) fn open(args: &WatcherArgs) -> Result<Self, Failure> {
         let mut raw = Raw::connect(&args.connect)?;
         raw.watch(&args.root)?;
         Ok(Self { raw, asked: VecDeque::new(), paths: Vec::new(), many: args.many, ended: false })
     }
 
     /// Waits for a frame and handles it; when no further one is here, sends the reads.
-    fn next_frame(&mut self, samples: &mut Samples) -> Result<(), Failure> {
+    pub(super) fn next_frame(&mut self, samples: &mut Samples) -> Result<(), Failure> {
         let frame = self.raw.inbox.next_frame().map_err(Failure::io("receive"))?;
         let now = now_ns();
         let (header, body) = wire::header(frame).ok_or_else(|| garbage("read a frame"))?;
