@@ -59,6 +59,9 @@ run throughput-writes throughput --in-memory --writes $often $time $both $(file 
 run resync-memory resync --in-memory $away $often $(file resync-memory)
 run scale-memory scale --in-memory $sizes --rounds 2 --rounds-max 4 $(file scale-memory)
 run soak-memory soak --in-memory $soak $(file soak-memory)
+run tokio-notify-1000 notify --in-memory --rate 1000 $often $time --floor-on-tokio $(file tokio-notify-1000)
+run tokio-notify-burst50 notify --in-memory --rate 1000 --burst 50 $often $time --floor-on-tokio $(file tokio-notify-burst50)
+run tokio-fanout fanout --in-memory $many $often $time --floor-on-tokio $(file tokio-fanout)
 run peers side-by-side --in-memory $loads $many $often $time $both --out-dir "$out"
 
 if [ "$wanted" = "  " ] && [ -z "$short" ]; then

@@ -14,6 +14,9 @@ use std::{ffi::OsString, time::Duration};
 /// A watcher says what it has to say after this, or never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
+/// What the floor is called that tokio wakes. It explains, and is nobody to be compared with.
+pub(crate) const FLOOR_ON_TOKIO: &str = "floor on tokio";
+
 const WARM_UP_SECONDS: u32 = 1;
 /// It compiles what it does often.
 const WARM_UP_JAVA_SECONDS: u32 = 5;
@@ -80,8 +83,7 @@ impl Contenders {
     pub(crate) fn with_floor_on_tokio(mut self, is_wanted: bool, reads_many: bool) -> Result<Self, Failure> {
         if is_wanted {
             let many: &[&str] = if reads_many { &["--many"] } else { &[] };
-            let floor =
-                Contender::own("floor on tokio", &[&["floor-watcher", "--on-tokio", "--split"], many].concat())?;
+            let floor = Contender::own(FLOOR_ON_TOKIO, &[&["floor-watcher", "--on-tokio", "--split"], many].concat())?;
             self.names.push(floor.name.clone());
             self.measured.push(Contender { is_ours: false, ..floor });
         }

@@ -6,7 +6,7 @@ use super::{
     runs::{Run, number},
     tables::{FLOOR, Rounds},
 };
-use crate::{args::Peer, peers, report::figure_text};
+use crate::{args::Peer, contenders::FLOOR_ON_TOKIO, peers, report::figure_text};
 use serde_json::Value;
 
 const OURS: &str = "ours";
@@ -149,9 +149,10 @@ fn row(runs: &[Run], goal: &Goal, others: &[&str], bound: Bound) -> String {
         let lines: Vec<&Value> = run.lines.iter().filter(is_meant).collect();
         let rounds = Rounds::new(&lines);
         let ratio = bound.worst(others.iter().map(|other| rounds.ratio_to(OURS, other, goal.figure)));
-        ratio.is_finite().then(|| (rounds.watchers().len(), run, rounds.none_kept, ratio))
+        let compared = rounds.watchers().iter().filter(|name| **name != FLOOR_ON_TOKIO).count();
+        ratio.is_finite().then_some((compared, run, rounds.none_kept, ratio))
     });
-    match found.max_by_key(|(watchers, _, none_kept, _)| (!none_kept, *watchers)) {
+    match found.max_by_key(|(compared, _, none_kept, _)| (!none_kept, *compared)) {
         None => format!("{} - | not measured |", start("-")),
         Some((_, run, none_kept, ratio)) => {
             let verdict = match (none_kept, bound.holds(ratio)) {
@@ -182,7 +183,8 @@ mod tests {
         let alone = run("alone", &[("floor-before", 1.0), (OURS, 1.0), ("floor-after", 1.0)]);
         let [client, multi] = [CLIENTS[0], CLIENTS[1]];
         let figures = [("floor-before", 10.0), (OURS, 11.0), (client, 20.0), (multi, 11.5), ("floor-after", 10.0)];
-        let text = table(&[alone, run("together", &figures)]);
+        let explains = [("floor-before", 1.0), (OURS, 3.0), (client, 1.0), (FLOOR_ON_TOKIO, 2.0), ("floor-after", 1.0)];
+        let text = table(&[alone, run("together", &figures), run("why", &explains)]);
         let what = "| notify at 200/s, woken beyond ack, p50 | together |";
         assert!(text.contains(&format!("{what} floor | <= 1.15 | 1.10 | reached |")), "{text}");
         assert!(text.contains(&format!("{what} {client}, {multi} | <= 0.850 | 0.957 | **not reached** |")), "{text}");
