@@ -22,9 +22,10 @@ impl Client {
     /// Reads the data and [`Stat`] of a znode; null data reads as empty.
     ///
     /// The data is a slice of the buffer that the socket was read into, or that TLS hands out what it has decrypted in. Nothing is
-    /// copied or moved, however long it is: its length is read before it. As long as the data lives, so does the buffer: of an
-    /// answer over 16 KiB often alone, otherwise of up to 32 KiB with others in it. Copy what you keep
-    /// ([`Bytes::copy_from_slice`]).
+    /// copied or moved, for its length is read before it; but where
+    /// [`reply_len_max`](crate::Connector::reply_len_max) was raised, an answer over 4 MiB is moved as more of it arrives,
+    /// because no more is reserved on a server's word. As long as the data lives, so does the buffer: of an answer over 16 KiB
+    /// often alone, otherwise of up to 32 KiB with others in it. Copy what you keep ([`Bytes::copy_from_slice`]).
     ///
     /// # Ordering
     /// Queued when this method is called, not when the future is first polled.
