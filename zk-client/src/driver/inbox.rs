@@ -1,10 +1,10 @@
 //! What arrived from the transport and was not taken yet: the buffer, and how far it is read into.
 //!
 //! Callers get slices of it, so their data is never moved: while any is on its way, the length of each frame is read first, and
-//! then the frame to where it all fits, unless it is longer than what is reserved on a server's word. For consumers in this task a read takes in whatever has arrived, because that is cheaper.
-//! Their replies have to move when they do not fit where they begin: so there is room for the end of one behind that in which
-//! they begin, and while they are longer, their lengths are read first, too. That leaves the first one that is longer than those
-//! before it.
+//! then the frame to where it all fits, unless it is longer than what is reserved on a server's word. For consumers in this
+//! task a read takes in whatever has arrived, because that is cheaper. Their replies have to move when they do not fit where
+//! they begin: so there is room for the end of one behind that in which they begin, and while they are longer, their lengths
+//! are read first, too. That leaves the first one that is longer than those before it.
 //! Of the bytes the inbox knows only how many are missing behind them.
 
 use super::ticket::Ticket;
