@@ -96,6 +96,13 @@ pub(crate) struct RunArgs {
     pub(crate) out: Option<PathBuf>,
 }
 
+impl RunArgs {
+    /// The same with nobody else's clients.
+    pub(crate) fn without_others(&self) -> Self {
+        Self { peers: None, watcher: Vec::new(), ..self.clone() }
+    }
+}
+
 /// A program of somebody else's, and what it is called in tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OwnWatcher {

@@ -131,7 +131,7 @@ impl Inbox {
 
     /// Reads what has come; waits if nothing has.
     pub(crate) fn read_once(&mut self) -> io::Result<()> {
-        let needed = self.frame_len()?.map_or(4, |len| 4 + len);
+        let needed = self.needed()?;
         self.fill(needed)
     }
 
@@ -172,6 +172,11 @@ impl Inbox {
         len.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "what came is not ZooKeeper"))
     }
 
+    /// How long the next frame is with its prefix, or that alone.
+    fn needed(&self) -> io::Result<usize> {
+        Ok(self.frame_len()?.map_or(4, |len| 4 + len))
+    }
+
     /// Reads once, with room for at least `needed` bytes from the beginning of the frame.
     fn fill(&mut self, needed: usize) -> io::Result<()> {
         self.make_room(needed);
@@ -181,7 +186,7 @@ impl Inbox {
 
     /// Room for what has come, and for all of the next frame; for who reads by other means, and says how much that was.
     pub(crate) fn room(&mut self) -> io::Result<&mut [u8]> {
-        let needed = self.frame_len()?.map_or(4, |len| 4 + len);
+        let needed = self.needed()?;
         self.make_room(needed);
         Ok(self.buffer.get_mut(self.end..).unwrap_or_default())
     }

@@ -27,7 +27,7 @@ const COLUMNS: [Column<SessionsLine>; 5] = [
 pub(crate) fn run(args: &ScaleArgs) -> Result<(), Failure> {
     let server = Server::find(&args.run.server)?;
     // Other clients know nothing of sessions that rest.
-    let contenders = Contenders::find(&RunArgs { peers: None, watcher: Vec::new(), ..args.run.clone() })?;
+    let contenders = Contenders::find(&args.run.without_others())?;
     if !args.sessions.is_empty() {
         sessions(&server, &contenders, args)?;
     }

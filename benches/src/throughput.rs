@@ -1,7 +1,7 @@
 //! `zk-bench throughput`: many reads or writes on their way, then one at a time; the floor batches by hand.
 
 use crate::{
-    args::{Ask, RunArgs, ThroughputArgs},
+    args::{Ask, ThroughputArgs},
     contenders::{Contender, Contenders, PATIENCE},
     error::Failure,
     machine::Header,
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &ThroughputArgs) -> Result<(), Failure> {
 pub(crate) fn on(server: &Server, args: &ThroughputArgs) -> Result<(), Failure> {
     let mut lines = Lines::create(args.run.out.as_deref(), &Header::now("throughput", &server.what))?;
     let contenders = if args.writes {
-        let run = RunArgs { peers: None, watcher: Vec::new(), ..args.run.clone() };
+        let run = args.run.without_others();
         Contenders::asking(&run, Ask::WriteMany, &[("", Ask::Write), (", transactions", Ask::WriteMany)])?
     } else {
         Contenders::asking(&args.run, Ask::ReadMany, &[("", Ask::Read), (", read_many", Ask::ReadMany)])?

@@ -14,8 +14,13 @@ use zk_testkit::server::{TestEnsemble, TestServer};
 
 /// Runs zk-bench in a folder; what it prints. It must end well.
 fn bench(folder: &Path, line: &str) -> String {
+    bench_with(folder, line, &[])
+}
+
+/// With more arguments, which may have spaces in them.
+fn bench_with(folder: &Path, line: &str, more: &[String]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zk-bench"));
-    command.args(line.split_whitespace()).current_dir(folder).stdin(Stdio::null());
+    command.args(line.split_whitespace()).args(more).current_dir(folder).stdin(Stdio::null());
     let output = command.output().unwrap();
     let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "zk-bench {line}\n{said}\n{told}");
@@ -57,11 +62,9 @@ fn notify_in_bursts() {
 fn a_client_of_ones_own() {
     let folder = tempfile::tempdir().unwrap();
     let line = format!("notify {ONE_ROUND} --test-server --seconds 1 --rate 200 --keys 20 --watcher");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_zk-bench"));
-    command.args(line.split_whitespace()).arg(format!("mine={} peer-watcher", env!("CARGO_BIN_EXE_zk-bench")));
-    let output = command.current_dir(folder.path()).stdin(Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("| mine / floor |"), "{said}");
+    let mine = format!("mine={} peer-watcher", env!("CARGO_BIN_EXE_zk-bench"));
+    let said = bench_with(folder.path(), &line, &[mine]);
+    assert!(said.contains("| mine / floor |"), "{said}");
 }
 
 #[test]

@@ -74,14 +74,13 @@ impl Inbox {
             bytes.extend_from_slice(&self.bytes);
             self.bytes = bytes;
         }
-        let most = match self.missing {
-            0 if held == 0 && self.long_expected > 0 => PREFIX_LEN,
-            0 if self.is_data_expected => PREFIX_LEN.saturating_sub(held).max(1),
-            0 => self.room_to_begin().max(PREFIX_LEN.saturating_sub(held)).max(1),
+        let least = match self.missing {
+            0 => PREFIX_LEN.saturating_sub(held).max(1),
             // The length behind it comes along, and shows whether more has arrived.
-            missing if self.is_data_expected => (missing + PREFIX_LEN).min(self.room()),
-            missing => self.room_to_begin().max((missing + PREFIX_LEN).min(self.room())),
+            missing => (missing + PREFIX_LEN).min(self.room()),
         };
+        let is_long_expected = self.long_expected > 0 && self.missing == 0 && held == 0;
+        let most = if self.is_data_expected || is_long_expected { least } else { least.max(self.room_to_begin()) };
         (&mut self.bytes).limit(most)
     }
 

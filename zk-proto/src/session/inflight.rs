@@ -50,8 +50,8 @@ impl<T> InFlight<T> {
     }
 
     /// Says that the answer to the request that was put last is data that its owner gets as it was read.
-    pub(super) fn brings_data(&mut self) {
-        self.last_data = self.queue.back().map(|pending| pending.xid);
+    pub(super) const fn brings_data(&mut self, xid: i32) {
+        self.last_data = Some(xid);
     }
 
     /// Whether any such answer is still to come. Numbers are given in the order of the queue.

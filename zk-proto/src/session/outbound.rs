@@ -66,7 +66,7 @@ impl<T> Session<T> {
         request.append_to(&mut self.outbox, xid);
         self.in_flight.push(Pending { xid, purpose: Purpose::Call(ticket), change });
         if brings_data {
-            self.in_flight.brings_data();
+            self.in_flight.brings_data(xid);
         }
     }
 

@@ -238,6 +238,7 @@ async fn no_reply_is_moved_whatever_comes_between() {
         server.create("/m", b"").unwrap();
         let mirror = if chance.bool() { Some(server.mirror(&client, "/m").await.0) } else { None };
         let mut held = Vec::new();
+        let mut frame = 0;
         for chunk in names.chunks(8) {
             let before = moves_of_data(&noting.track()).len();
             let reads = join_all(chunk.iter().map(|name| client.get_data(name)));
@@ -245,6 +246,11 @@ async fn no_reply_is_moved_whatever_comes_between() {
             for (name, read) in chunk.iter().zip(within(reads).await) {
                 let (data, _) = read.unwrap();
                 assert!(server.get(name).unwrap().0 == data);
+                frame += 1;
+                if !batched && mirror.is_none() {
+                    // Nothing but these replies came behind the greeting.
+                    assert_eq!(noting.track().stay(frame, &data), data.len(), "seed {seed}, reply {frame}");
+                }
                 held.push(data);
             }
             assert_eq!(before, moves_of_data(&noting.track()).len(), "seed {seed}: moved for a caller");
@@ -266,9 +272,8 @@ async fn a_mirrors_long_replies_are_expected_for_some_time() {
     let update = async |len: usize| {
         server.set("/m", &vec![7; len]).unwrap();
         let is_here = || mirror.snapshot().get("/m").is_some_and(|node| node.data.len() == len);
-        while !is_here() {
-            settle().await;
-        }
+        settle().await;
+        assert!(is_here(), "{len} bytes have come");
     };
     let is_moved = async |short: usize| {
         for len in 0..short {
