@@ -205,10 +205,9 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
         while !self.ended {
-            if let Link::Down(attempt @ None) = &mut self.link {
-                let is_suspended = matches!(*self.state.borrow(), SessionState::Suspended { .. });
-                let left = is_suspended.then(|| self.lives_until.saturating_duration_since(Instant::now()));
-                *attempt = Some(self.hosts.attempt(self.settings.dial.clone(), self.settings.session.timeout, left));
+            if matches!(self.link, Link::Down(None)) {
+                let (dial, left) = (self.settings.dial.clone(), self.session_left());
+                self.link = Link::Down(Some(self.hosts.attempt(dial, self.settings.session.timeout, left)));
             }
             let deadline = self.deadline();
             // A deadline that moved away, as a ping's does with every request, is left to fire for nothing:
@@ -291,9 +290,15 @@ impl Driver {
         self.outbox.clear();
         self.link = Link::Up(transport);
         self.peer = Some((server, addr));
-        let patience = self.hosts.patience(self.settings.session.timeout);
+        let patience = self.hosts.patience(self.settings.session.timeout, self.session_left());
         let now = self.now;
         self.session.handle_dialed(now, patience);
+    }
+
+    /// What a session that waits for a server has to live at least.
+    fn session_left(&self) -> Option<Duration> {
+        let is_suspended = matches!(*self.state.borrow(), SessionState::Suspended { .. });
+        is_suspended.then(|| self.lives_until.saturating_duration_since(Instant::now()))
     }
 
     fn attempt_failed(&mut self) {

@@ -50,7 +50,9 @@
 //! When a connection is lost, operations on their way end with [`Error::Interrupted`] and say whether they
 //! may have been carried out; operations called meanwhile wait for the next connection, at most until the
 //! session expires. The first attempt comes after up to 3.5 s ([`Connector::reconnect_spread`]), and no pause is so long that
-//! a session expires for it. After an expiry the client makes a new session by itself, unless
+//! a session expires for it. Nor is a server waited for so long that takes the connection and says nothing, as one may that
+//! is just starting: the servers share the session timeout, each has a third of it at most, and half of what the session
+//! has left. After an expiry the client makes a new session by itself, unless
 //! [`Connector::renew_session`] says otherwise. [`Client::state`] tells how it stands, [`Client::session_events`] every
 //! change. Reads never go back, not even into a new session: servers behind what was seen are not used
 //! ([`Client::accept_rebuilt_ensemble`] is the way out). [`Client::fenced`] makes a handle that works in one session only;

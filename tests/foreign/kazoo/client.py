@@ -1,5 +1,6 @@
 """kazoo, the Python client: client.py HOST:PORT. What it prints is for the test that runs it."""
 
+import logging
 import queue
 import sys
 import threading
@@ -193,6 +194,7 @@ def until(values, wanted):
 
 
 def main():
+    logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)d ms %(threadName)s %(message)s")
     server = sys.argv[1]
     one, two = connect(server), connect(server)
     ok("session", one.connected)

@@ -12,6 +12,7 @@ use tokio::{
 };
 use zk_testkit::{
     launcher::{Ensemble, Version},
+    proxy::{End, Proxy},
     server::TestServer,
 };
 use zk_tests::real;
@@ -26,63 +27,78 @@ mod zkcli;
 /// No program takes that long, not even on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What the program talks to.
-enum Host {
+/// What the program talks to, and the wire to it that can be cut. A real server is not restarted for that: one that is just
+/// starting takes connections that it never answers, and kazoo waits for it until its session has expired.
+struct Host {
+    proxy: Proxy,
+    _server: Server,
+}
+
+enum Server {
     Test(TestServer),
     Real(Ensemble),
 }
 
 impl Host {
     async fn test() -> Self {
-        Self::Test(TestServer::start().await.unwrap())
+        Self::behind_proxy(Server::Test(TestServer::start().await.unwrap())).await
     }
 
-    async fn real() -> Self {
-        Self::Real(real(Version::V3_9).start().await.unwrap())
+    async fn real(version: Version) -> Self {
+        Self::behind_proxy(Server::Real(real(version).start().await.unwrap())).await
+    }
+
+    async fn behind_proxy(server: Server) -> Self {
+        let addr = match &server {
+            Server::Test(server) => server.addr(),
+            Server::Real(ensemble) => ensemble.servers()[0].addr(),
+        };
+        Self { proxy: Proxy::start(addr).await.unwrap(), _server: server }
     }
 
     fn addr(&self) -> SocketAddr {
-        match self {
-            Self::Test(server) => server.addr(),
-            Self::Real(ensemble) => ensemble.servers()[0].addr(),
-        }
+        self.proxy.addr()
     }
 
     /// Every connection ends; sessions do not.
-    async fn drop_connections(&mut self) {
-        match self {
-            Self::Test(server) => server.drop_connections(),
-            Self::Real(ensemble) => {
-                let server = ensemble.server_mut(0).unwrap();
-                server.kill_9().await.unwrap();
-                server.start().await.unwrap();
-            }
-        }
+    fn drop_connections(&self) {
+        self.proxy.end_all(End::Reset);
     }
 }
 
-/// Runs a program to its end, does what it asks for, and gives its `OK` lines.
-async fn play(mut host: Host, mut program: Command) -> String {
+/// What a program said: its `OK` lines, and what it told a person who looks for what went wrong.
+struct Said {
+    lines: String,
+    log: String,
+}
+
+/// Runs a program to its end, and does what it asks for.
+async fn play(host: Host, mut program: Command) -> Said {
     program.arg(host.addr().to_string()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = program.kill_on_drop(true).spawn().unwrap();
-    let mut said = String::new();
-    let ended = timeout(PATIENCE, converse(&mut child, &mut host, &mut said)).await;
-    let mut err = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    let log = tokio::spawn(async move {
+        let mut log = String::new();
+        stderr.read_to_string(&mut log).await.ok();
+        log
+    });
+    let mut lines = String::new();
+    let ended = timeout(PATIENCE, converse(&mut child, &host, &mut lines)).await;
     if !matches!(ended, Ok(true)) {
         child.start_kill().ok();
-        child.stderr.take().unwrap().read_to_string(&mut err).await.ok();
-        panic!("{program:?} {}\nIt said:\n{said}\n{err}", if ended.is_err() { "does not end" } else { "failed" });
+        let ending = if ended.is_err() { "does not end" } else { "failed" };
+        panic!("{program:?} {ending}\nIt said:\n{lines}\n{}", log.await.unwrap());
     }
-    said
+    Said { lines, log: log.await.unwrap() }
 }
 
 /// Whether it ended well.
-async fn converse(child: &mut Child, host: &mut Host, said: &mut String) -> bool {
+async fn converse(child: &mut Child, host: &Host, said: &mut String) -> bool {
     let mut stdin = child.stdin.take().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     while let Some(line) = lines.next_line().await.unwrap() {
         if line == "ASK drop" {
-            host.drop_connections().await;
+            host.drop_connections();
             stdin.write_all(b"done\n").await.unwrap();
         } else {
             said.push_str(&line);
@@ -94,10 +110,10 @@ async fn converse(child: &mut Child, host: &mut Host, said: &mut String) -> bool
 
 /// Plays a program against both, and compares with what it is known to print.
 async fn check(program: impl Fn() -> Command, expected: &str) {
-    let said = play(Host::test().await, program()).await;
-    assert_eq!(said, expected, "against the test server");
-    let said = play(Host::real().await, program()).await;
-    assert_eq!(said, expected, "against a real server");
+    let test = play(Host::test().await, program()).await;
+    assert_eq!(test.lines, expected, "against the test server; its log:\n{}", test.log);
+    let real = play(Host::real(Version::V3_9).await, program()).await;
+    assert_eq!(real.lines, expected, "against a real server; its log:\n{}", real.log);
 }
 
 fn java(main: &str) -> Option<impl Fn() -> Command + use<>> {

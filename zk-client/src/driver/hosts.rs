@@ -2,56 +2,28 @@
 //!
 //! Hosts are shuffled once and tried in turn, names are resolved at each attempt and every address is tried. Knows nothing of
 //! sessions, and of ZooKeeper only what a failed attempt said.
-//!
-//! Pauses have full jitter. There is one before the first attempt after a lost connection: who lost it with a thousand others,
-//! on servers that stay up, does not come back in step with them. How far clients spread there is the user's to say
-//! ([`RECONNECT_SPREAD`] is the default). There is none before the other hosts of the round: once it is our turn, a server that
-//! is up is found fast. Once every host has failed, it is the ensemble that is down or restarts, and all its clients are waiting:
-//! the pause before the next round is long, so that they do not all come in the moment in which it is back. That of the first
-//! such round begins where the spread of the first attempts ends: else those who failed would come between those who did not
-//! try yet.
-//!
-//! All this gives way to the session where its time runs out: clients that were cut off for more than two thirds of it come
-//! closer together.
 
 use crate::{
     connect_string::{DNS_SRV, HostPort, Servers},
     dial::{Dial, Transport},
     error::{Attempt, Unreachable},
 };
+mod pauses;
 pub(super) mod racing;
 mod rebalancing;
 mod srv;
 
+pub(crate) use pauses::RECONNECT_SPREAD;
+use pauses::{Pause, Pauses};
 use rebalancing::Move;
 use std::{collections::VecDeque, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
-use tokio::time::Instant;
 use zk_proto::Zxid;
-
-/// The longest pause before the first attempt after a lost connection, unless the user says otherwise. Of a thousand clients
-/// that lose theirs at once, 2.9 % then come in any tenth of a second; a twentieth, which is too many (goal N10), is four
-/// standard deviations away.
-pub(crate) const RECONNECT_SPREAD: Duration = Duration::from_millis(3_500);
-
-/// However little the session has left, what is longer is cut to this and no further: a session that is all but gone is no
-/// reason to come in step with others.
-const PAUSE_FLOOR: Duration = Duration::from_millis(250);
-
-/// The longest pause before the second round; doubles with each round. A thousand clients then come at no more than some thirty
-/// in a tenth of a second.
-const PAUSE_OF_ROUND_MIN: Duration = Duration::from_secs(6);
-
-/// No pause is longer.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Rounds in which every server closed without an answer before operations that wait without a session are told.
 const ROUNDS_BEHIND_MAX: u32 = 5;
 
 /// Addresses whose failure is kept to be told. A name may lead to others each time, for as long as an outage lasts.
 const ATTEMPTS_MAX: usize = 100;
-
-/// The least patience for one attempt to connect, however many hosts share the session timeout.
-const PATIENCE_MIN: Duration = Duration::from_millis(500);
 
 /// The list of servers and how they fared.
 #[derive(Debug)]
@@ -70,13 +42,7 @@ pub(crate) struct Hosts {
     failures: u32,
     /// Hosts of which every address failed since the last connection, each time counted.
     turns: usize,
-    next_pause: Pause,
-    /// The longest pause before the first attempt after a lost connection.
-    spread: Duration,
-    /// When all who lost their connections with us have made that attempt.
-    spread_until: Instant,
-    /// When the round began, its pause not counted.
-    round_began: Instant,
+    pauses: Pauses,
     /// The connection is given up for a better place, which is the front of the list.
     is_moving: bool,
     /// How often every host has failed since the last connection.
@@ -84,17 +50,6 @@ pub(crate) struct Hosts {
     attempts: Vec<Attempt>,
     /// How many of the failures since the last connection were servers that may be behind us, and behind what.
     behind: (u32, Zxid),
-}
-
-/// What comes before the next attempt.
-#[derive(Clone, Copy, Debug)]
-enum Pause {
-    /// The very first attempt, one that moves, or another host of a round.
-    None,
-    /// A connection was lost.
-    First,
-    /// All hosts have failed.
-    Round,
 }
 
 /// What an attempt on a host brought.
@@ -128,10 +83,7 @@ impl Hosts {
             addrs: VecDeque::new(),
             failures: 0,
             turns: 0,
-            next_pause: Pause::None,
-            spread,
-            spread_until: Instant::now(),
-            round_began: Instant::now(),
+            pauses: Pauses::new(spread),
             is_moving: false,
             rounds: 0,
             attempts: Vec::new(),
@@ -139,9 +91,9 @@ impl Hosts {
         }
     }
 
-    /// How long one attempt may take: the hosts share the session timeout.
-    pub(crate) fn patience(&self, session_timeout: Duration) -> Duration {
-        share(session_timeout, self.order.len())
+    /// How long one attempt may take to connect, and then again to be taken by the server.
+    pub(crate) fn patience(&self, session_timeout: Duration, left: Option<Duration>) -> Duration {
+        pauses::patience(session_timeout, self.order.len(), left)
     }
 
     /// Starts the next attempt, pause included. `left` is what a session has to live at least that waits for a server.
@@ -151,10 +103,11 @@ impl Hosts {
         session_timeout: Duration,
         left: Option<Duration>,
     ) -> Attempting {
-        let mut patience = self.patience(session_timeout);
-        let pause = self.pause(session_timeout, left);
+        let pause = self.pauses.take(session_timeout, left, self.rounds);
+        let left = left.map(|left| left.saturating_sub(pause));
+        let mut patience = self.patience(session_timeout, left);
         if self.is_between_rounds() {
-            self.round_began = Instant::now() + pause;
+            self.pauses.round_begins(pause);
         }
         let mut host = self.order.get(self.at).cloned();
         let rest = std::mem::take(&mut self.addrs);
@@ -167,7 +120,7 @@ impl Hosts {
                 match ask(&*dial, &name, patience).await {
                     Ok(order) => {
                         host = order.first().cloned();
-                        patience = share(session_timeout, order.len());
+                        patience = pauses::patience(session_timeout, order.len(), left);
                         servers = Some(order);
                     }
                     Err(why) => no_service = Some(Attempt { server: format!("{DNS_SRV}{name}"), why }),
@@ -180,30 +133,6 @@ impl Hosts {
             attempted.failed.extend(no_service);
             Attempted { servers, ..attempted }
         })
-    }
-
-    /// The pause before the next attempt, by chance, so short that no session expires because we slept: before the first
-    /// attempt half of the time that it has left at most, before a round seven eighths less what two such rounds take.
-    fn pause(&mut self, session_timeout: Duration, left: Option<Duration>) -> Duration {
-        let left = left.filter(|left| !left.is_zero()).unwrap_or(session_timeout);
-        let now = Instant::now();
-        let (from, to) = match std::mem::replace(&mut self.next_pause, Pause::None) {
-            Pause::None => (Duration::ZERO, Duration::ZERO),
-            Pause::First => {
-                let to = self.spread.min((left / 2).max(PAUSE_FLOOR));
-                self.spread_until = now.checked_add(to).unwrap_or(now);
-                (Duration::ZERO, to)
-            }
-            Pause::Round => {
-                let bound =
-                    PAUSE_OF_ROUND_MIN.saturating_mul(1 << self.rounds.saturating_sub(1).min(16)).min(PAUSE_MAX);
-                let round = now.saturating_duration_since(self.round_began);
-                let bound_by_session = (left - left / 8).saturating_sub(2 * round).max(PAUSE_FLOOR);
-                let from = self.spread_until.saturating_duration_since(now).min(bound_by_session);
-                (from, from.saturating_add(bound).min(bound_by_session))
-            }
-        };
-        from + (to - from).mul_f64(fastrand::f64())
     }
 
     /// An attempt came to an end; addresses that were not tried are kept for the case that its transport leads nowhere.
@@ -243,7 +172,7 @@ impl Hosts {
                 self.rounds += 1;
                 self.is_asking = true;
                 self.fall_back();
-                self.next_pause = Pause::Round;
+                self.pauses.next = Pause::Round;
             }
         }
     }
@@ -324,7 +253,7 @@ impl Hosts {
         self.at = stays.and_then(|current| self.order.iter().position(|server| server == current)).unwrap_or(0);
         self.addrs.clear();
         self.is_moving = is_connected && stays.is_none();
-        self.next_pause = Pause::None;
+        self.pauses.next = Pause::None;
         self.is_moving
     }
 
@@ -345,9 +274,9 @@ impl Hosts {
     /// The connection to it is lost: begin with another one.
     pub(crate) fn lost(&mut self) {
         if std::mem::take(&mut self.is_moving) {
-            self.next_pause = Pause::None;
+            self.pauses.next = Pause::None;
         } else {
-            self.next_pause = Pause::First;
+            self.pauses.next = Pause::First;
             self.next_host();
         }
         self.rounds = 0;
@@ -382,10 +311,6 @@ impl Hosts {
     }
 }
 
-fn share(session_timeout: Duration, hosts: usize) -> Duration {
-    (session_timeout / u32::try_from(hosts.max(1)).unwrap_or(u32::MAX)).max(PATIENCE_MIN)
-}
-
 /// Asks the DNS for the servers of a service, in the order in which they are to be tried; at least one.
 async fn ask(dial: &dyn Dial, service: &str, patience: Duration) -> Result<Vec<HostPort>, String> {
     let records = match tokio::time::timeout(patience, dial.resolve_srv(service)).await {
@@ -394,43 +319,4 @@ async fn ask(dial: &dyn Dial, service: &str, patience: Duration) -> Result<Vec<H
     };
     let order = srv::in_order(records, &mut fastrand::Rng::new());
     if order.is_empty() { Err("the service has no servers".to_owned()) } else { Ok(order) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hosts(spread: Duration) -> Hosts {
-        Hosts::new(Servers::Listed(vec![HostPort { host: "zk".to_owned(), port: 2181 }]), spread)
-    }
-
-    /// What users say is no reason to panic.
-    #[test]
-    fn times_without_end_are_no_overflow() {
-        let mut hosts = hosts(Duration::MAX);
-        hosts.lost();
-        for _ in 0..40 {
-            hosts.pause(Duration::MAX, Some(Duration::MAX));
-            hosts.failed();
-        }
-    }
-
-    /// A silence is noticed when a third of the session is left. The only server refuses us until half of that is gone.
-    // goal: N10
-    #[test]
-    fn a_session_does_not_end_while_its_client_sleeps() {
-        let timeout = Duration::from_secs(4);
-        for seed in 0..10_000 {
-            fastrand::seed(seed);
-            let (mut hosts, mut left) = (hosts(RECONNECT_SPREAD), timeout / 3);
-            hosts.lost();
-            let mut tried = 0;
-            while left > timeout / 6 {
-                left = left.saturating_sub(hosts.pause(timeout, Some(left)));
-                hosts.failed();
-                tried += 1;
-            }
-            assert!(!left.is_zero(), "seed {seed}: slept to the end after {tried} attempts");
-        }
-    }
 }

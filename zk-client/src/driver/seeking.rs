@@ -27,7 +27,7 @@ pub(super) type Seeking = Pin<Box<dyn Future<Output = Found> + Send>>;
 impl Driver {
     /// Begins a search, or ends one.
     pub(super) fn seek(&mut self, is_read_only: bool) {
-        let patience = self.hosts.patience(self.settings.session.timeout);
+        let patience = self.hosts.patience(self.settings.session.timeout, None);
         self.seeking = is_read_only
             .then(|| Box::pin(seek(self.settings.dial.clone(), self.hosts.list().to_vec(), patience)) as Seeking);
     }

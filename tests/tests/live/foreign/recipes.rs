@@ -12,7 +12,6 @@ use zk_client::{
     recipes::{Group, LeaderLatch, Lock, LockGuard, ReadWriteLock},
 };
 use zk_testkit::launcher::Version;
-use zk_tests::real;
 
 use super::{Host, PATIENCE, java};
 
@@ -161,11 +160,11 @@ async fn curator_and_we_share_recipes_on_the_test_server() {
 // goal: K1
 #[tokio::test]
 async fn curator_and_we_share_recipes_on_a_real_server() {
-    play(Host::real().await).await;
+    play(Host::real(Version::V3_9).await).await;
 }
 
 // goal: K1
 #[tokio::test]
 async fn curator_and_we_share_recipes_on_zookeeper_3_6() {
-    play(Host::Real(real(Version::V3_6).start().await.unwrap())).await;
+    play(Host::real(Version::V3_6).await).await;
 }

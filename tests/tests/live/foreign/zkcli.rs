@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
+use zk_testkit::launcher::Version;
 
 use super::{Host, PATIENCE, tools};
 
@@ -75,5 +76,5 @@ async fn zkcli() {
     let Some(class_path) = tools::java() else { return };
     let expected = include_str!("../../../foreign/java/zkcli.out");
     assert_eq!(play(Host::test().await, &class_path).await, expected, "against the test server");
-    assert_eq!(play(Host::real().await, &class_path).await, expected, "against a real server");
+    assert_eq!(play(Host::real(Version::V3_9).await, &class_path).await, expected, "against a real server");
 }
