@@ -15,6 +15,7 @@ use crate::{
     code::OpCode,
     frame::{self, Splitter},
     id::{SessionId, Zxid},
+    records::ConnectRequest,
     watch::WatchMode,
 };
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
@@ -248,13 +249,15 @@ impl<T> Session<T> {
         self.splitter = Splitter::new(self.config.reply_len_max);
         self.timers.greeting_until = now.saturating_add(patience);
         self.timers.sent = now;
-        greeting::request(
-            &mut self.outbox,
-            &self.credentials,
-            self.last_zxid,
-            self.config.timeout,
-            self.config.read_only,
-        );
+        let mut outbox = core::mem::take(&mut self.outbox);
+        greeting::put(&mut outbox, &self.connect_request());
+        self.outbox = outbox;
+    }
+
+    /// What is asked for at the present connection.
+    fn connect_request(&self) -> ConnectRequest<'_> {
+        let SessionConfig { timeout, read_only, .. } = self.config;
+        greeting::request(&self.credentials, self.last_zxid, timeout, read_only)
     }
 
     /// Bytes arrived; what is left in `inbox` belongs to a frame that is not whole yet.

@@ -154,6 +154,9 @@ pub enum Looks {
     Http,
     /// A TLS record.
     Tls,
+    /// What we said ourselves. A client that dials a port of this machine on which nobody listens is connected to itself when
+    /// the system gives it that very port for its own end (a TCP simultaneous open); an echo service does it, too.
+    Echo,
     /// Nothing we know.
     Unknown,
 }
@@ -210,6 +213,9 @@ impl fmt::Display for Loss {
             Self::Expired => f.write_str("the server does not know the session any more"),
             Self::NotZooKeeper(Looks::Http) => f.write_str("not ZooKeeper: the port speaks HTTP"),
             Self::NotZooKeeper(Looks::Tls) => f.write_str("not plain ZooKeeper: the port speaks TLS"),
+            Self::NotZooKeeper(Looks::Echo) => {
+                f.write_str("not ZooKeeper: our own request came back, as from a port on which nobody listens")
+            }
             Self::NotZooKeeper(Looks::Unknown) => f.write_str("not ZooKeeper: the answer makes no sense"),
             Self::Decode(error) => write!(f, "the server sent what cannot be read: {error}"),
             Self::Frame(error) => write!(f, "the server sent what cannot be read: {error}"),

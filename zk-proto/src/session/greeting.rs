@@ -48,21 +48,35 @@ pub(super) enum Verdict {
     Unfit(Loss),
 }
 
-pub(super) fn request(out: &mut BytesMut, session: &Credentials, last_zxid: Zxid, timeout: Duration, read_only: bool) {
-    let request = ConnectRequest {
+/// What asks a server for this session.
+pub(super) fn request(
+    session: &Credentials,
+    last_zxid: Zxid,
+    timeout: Duration,
+    read_only: bool,
+) -> ConnectRequest<'_> {
+    ConnectRequest {
         protocol_version: 0,
         last_zxid_seen: last_zxid,
         timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
         session_id: session.id,
         password: Some(Secret(&session.password)),
         read_only: Tail(Some(read_only)),
-    };
+    }
+}
+
+pub(super) fn put(out: &mut BytesMut, request: &ConnectRequest<'_>) {
     out.put_u32(u32::try_from(request.encoded_len()).unwrap_or(u32::MAX));
     request.encode(out);
 }
 
-pub(super) fn verdict(frame: &Frame) -> Verdict {
+/// What the first frame says to whom `asked` that.
+pub(super) fn verdict(frame: &Frame, asked: &ConnectRequest<'_>) -> Verdict {
     let Frame::Whole(bytes) = frame else { return Verdict::Unfit(Loss::NotZooKeeper(Looks::Unknown)) };
+    // Read as an answer, it may make a session: the first half of the zxid is its timeout.
+    if decode_from::<ConnectRequest<'_>>(bytes).is_ok_and(|request| request == *asked) {
+        return Verdict::Unfit(Loss::NotZooKeeper(Looks::Echo));
+    }
     if bytes.len() < CONNECT_RESPONSE_LEN_MIN {
         let code = decode_from::<ReplyHeader>(bytes).ok().map(|header| header.err);
         return Verdict::Unfit(Loss::Refused(code));

@@ -22,7 +22,8 @@ use core::time::Duration;
 impl<T> Session<T> {
     pub(super) fn handle_frame(&mut self, now: Duration, frame: Frame) {
         if self.state == State::Greeting {
-            return self.handle_verdict(now, greeting::verdict(&frame));
+            let verdict = greeting::verdict(&frame, &self.connect_request());
+            return self.handle_verdict(now, verdict);
         }
         self.timers.hear(now);
         let (mut bytes, too_large) = match frame {

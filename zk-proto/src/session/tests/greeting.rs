@@ -155,6 +155,24 @@ fn http_and_tls_are_told_from_their_first_bytes() {
     check_answer(&hex("ffffffff"), &["not taken NotZooKeeper(Unknown)"]);
 }
 
+/// Read as an answer, our own request is a session where we have none: the first half of the zxid is its timeout.
+#[test]
+fn our_own_request_is_no_answer() {
+    for (session, zxid) in [(SessionId::NONE, 0), (SessionId::NONE, 7 << 32), (SessionId(ID), 7 << 32)] {
+        let password = Bytes::from_static(&[9; 16]);
+        let resume = (session != SessionId::NONE).then_some(Credentials { id: session, password });
+        let mut s = Script::<&str>::new(SessionConfig { resume, last_zxid: Zxid(zxid), ..config() });
+        s.dial();
+        let echo = s.sent_bytes();
+        s.receive(&echo);
+        assert_eq!(s.events(), ["not taken NotZooKeeper(Echo)"]);
+        assert_eq!(s.session.credentials().id, session, "nothing is given up for it");
+        s.dial();
+        s.accept(ID);
+        assert!(s.session.state() == State::Up);
+    }
+}
+
 #[test]
 fn an_expired_answer_for_a_new_session_is_no_expiry() {
     let gone = hex("00000025 00000000 00000000 0000000000000000 00000010 00000000000000000000000000000000 00");
