@@ -133,6 +133,10 @@ fn whole(addrs: &[SocketAddr]) -> Vec<String> {
     says.push(format!("the old connection: {}", ask(&mut old, OpCode::PING, &zk_proto::records::Empty {})));
     let (mut new, granted, _) = connect(*b, Zxid(0), &ticket, false);
     says.push(format!("moved: {granted}, {}", create(&mut new, "/moved", b"")));
+    // A real follower answers a request by the next commit of its session and xid. One that lags behind would take the commit of
+    // this write for the answer to the write below.
+    let (mut witness, _) = session(*a);
+    until("the write arrives", || data(&mut witness, "/moved") != "-101");
     says.push(format!("a ping on the old connection: {}", ask(&mut old, OpCode::PING, &zk_proto::records::Empty {})));
     says.push(format!("a write on the old connection: {}", create(&mut old, "/old", b"")));
     says.push(format!("moved and alive: {}", data(&mut new, "/old")));
