@@ -15,7 +15,6 @@ use crate::{
     code::OpCode,
     frame::{self, Splitter},
     id::{SessionId, Zxid},
-    records::ConnectRequest,
     watch::WatchMode,
 };
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
@@ -249,15 +248,7 @@ impl<T> Session<T> {
         self.splitter = Splitter::new(self.config.reply_len_max);
         self.timers.greeting_until = now.saturating_add(patience);
         self.timers.sent = now;
-        let mut outbox = core::mem::take(&mut self.outbox);
-        greeting::put(&mut outbox, &self.connect_request());
-        self.outbox = outbox;
-    }
-
-    /// What is asked for at the present connection.
-    fn connect_request(&self) -> ConnectRequest<'_> {
-        let SessionConfig { timeout, read_only, .. } = self.config;
-        greeting::request(&self.credentials, self.last_zxid, timeout, read_only)
+        self.ask_for_session();
     }
 
     /// Bytes arrived; what is left in `inbox` belongs to a frame that is not whole yet.

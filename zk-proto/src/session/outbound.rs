@@ -1,7 +1,7 @@
 //! Frames to the server, in the order that ZooKeeper asks for.
 
 use super::{
-    Change, EncodedRequest, Session, State, Waiting,
+    Change, EncodedRequest, Session, SessionConfig, State, Waiting, greeting,
     inflight::{Pending, Purpose, next_xid},
     request, xid,
 };
@@ -10,7 +10,7 @@ use crate::{
     frame::TooLarge,
     jute::Encode as _,
     ops::Op,
-    records::{AuthPacket, Secret},
+    records::{AuthPacket, ConnectRequest, Secret},
 };
 use bytes::BytesMut;
 use core::time::Duration;
@@ -39,7 +39,20 @@ impl<T> Session<T> {
         Ok(())
     }
 
-    /// What precedes everything else on a new connection.
+    /// What comes first on a new connection.
+    pub(super) fn ask_for_session(&mut self) {
+        let mut outbox = core::mem::take(&mut self.outbox);
+        greeting::put(&mut outbox, &self.connect_request());
+        self.outbox = outbox;
+    }
+
+    /// What is asked for on the present connection.
+    pub(super) fn connect_request(&self) -> ConnectRequest<'_> {
+        let SessionConfig { timeout, read_only, .. } = self.config;
+        greeting::request(&self.credentials, self.last_zxid, timeout, read_only)
+    }
+
+    /// What precedes everything else once a server has taken us.
     pub(super) fn send_auths(&mut self) {
         for index in 0..self.identities.len() {
             self.send_auth(index);
