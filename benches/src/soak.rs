@@ -90,8 +90,8 @@ pub(crate) fn run(args: &SoakArgs) -> Result<(), Failure> {
     let until = now_ns() + u64::try_from(PATIENCE.as_nanos()).unwrap_or(u64::MAX);
     while !faults.is_calm() && now_ns() < until {
         thread::sleep(LOOK_EVERY);
-        let seen = look(&subject, &follower, &mut verdict);
-        faults.turn(&mut server, &lab, seen.live)?;
+        look(&subject, &follower, &mut verdict);
+        faults.turn(&mut server, &lab, follower.told())?;
     }
     faults.end(&lab)?;
     settle(&lab, &subject, &follower, writer, plan, &mut verdict)?;
@@ -126,7 +126,7 @@ fn watch(
         looks += 1;
         live += u32::from(seen.live);
         missing_ms = missing_ms.max(seen.oldest_ns / 1_000_000);
-        faults.turn(server, lab, seen.live)?;
+        faults.turn(server, lab, follower.told())?;
         let now_s = now_ns().saturating_sub(start) / 1_000_000_000;
         if now_s > second {
             let used = subject.cpu_ns();

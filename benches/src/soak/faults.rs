@@ -2,6 +2,7 @@
 //!
 //! Must not know what is written or held.
 
+use super::follower::Told;
 use crate::{
     args::{FaultKind, SoakArgs, name_of},
     error::Failure,
@@ -15,7 +16,7 @@ use std::time::Duration;
 use zk_proto::OpCode;
 use zk_testkit::proxy::{Connects, Deed, End, Pick, Rule, Towards};
 
-/// On a busy machine everything takes longer, and the mirror is looked at from time to time only.
+/// On a busy machine everything takes longer.
 const SLACK: Duration = Duration::from_secs(2);
 /// Each way, so that a read takes twice that.
 const DELAY: Duration = Duration::from_millis(100);
@@ -105,11 +106,11 @@ impl Faults {
         }
     }
 
-    /// Looks at the clock: ends and begins what is due. `live` is what the mirror says.
-    pub(super) fn turn(&mut self, server: &mut Server, lab: &Lab, live: bool) -> Result<(), Failure> {
+    /// Looks at the clock: ends and begins what is due. `told` is what the mirror said.
+    pub(super) fn turn(&mut self, server: &mut Server, lab: &Lab, told: Told) -> Result<(), Failure> {
         let now = now_ns();
         if let Some(current) = &mut self.current {
-            current.see(live, now);
+            current.see(told);
             if !current.ended && now >= current.end_ns {
                 mend(lab, current.kind)?;
                 (current.end_ns, current.ended) = (now_ns(), true);
@@ -169,15 +170,11 @@ impl Faults {
 }
 
 impl Current {
-    fn see(&mut self, live: bool, now: u64) {
-        if live {
-            if self.told_ns.is_some() && self.ended {
-                self.live_ns.get_or_insert(now);
-            }
-        } else {
-            self.told_ns.get_or_insert(now);
-            self.live_ns = None;
+    fn see(&mut self, told: Told) {
+        if told.lost_ns >= self.begin_ns {
+            self.told_ns.get_or_insert(told.lost_ns);
         }
+        self.live_ns = (self.told_ns.is_some() && self.ended && told.is_live()).then_some(told.live_ns);
     }
 
     /// Whatever it was, the mirror is well again.
@@ -271,11 +268,12 @@ mod tests {
     #[test]
     fn what_was_told_must_be_well_again() {
         let mut fault = current(FaultKind::Reset, 0);
-        fault.see(true, 10 * S);
-        assert!(fault.is_over());
-        fault.see(false, 11 * S);
+        let told = |lost, live| Told { lost_ns: lost * S, live_ns: live * S };
+        fault.see(told(5, 6));
+        assert!(fault.is_over(), "that was before");
+        fault.see(told(11, 6));
         assert!(!fault.is_over() && fault.outcome(S, TIMEOUT).wrong().unwrap().contains("not live again"));
-        fault.see(true, 12 * S);
+        fault.see(told(11, 12));
         let outcome = fault.outcome(S, TIMEOUT);
         assert_eq!((outcome.told_after_ms, outcome.live_after_ms), (Some(1000), Some(2000)));
         assert!(fault.is_over() && outcome.wrong().is_none());

@@ -30,6 +30,7 @@ struct Books {
     keys: Vec<Key>,
     held: u64,
     gaps: u64,
+    told: Told,
     acks: Histogram<u64>,
     helds: Histogram<u64>,
 }
@@ -42,6 +43,19 @@ struct Key {
     acknowledged: u64,
     /// ..and since when something acknowledged is missing.
     missing_since_ns: Option<u64>,
+}
+
+/// When the application was told last that its copy is stale, and that it is whole again; 0: never.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    pub(super) lost_ns: u64,
+    pub(super) live_ns: u64,
+}
+
+impl Told {
+    pub(super) fn is_live(self) -> bool {
+        self.live_ns >= self.lost_ns
+    }
 }
 
 /// What is acknowledged and not held.
@@ -63,6 +77,7 @@ impl Follower {
             keys: vec![Key::default(); keys as usize],
             held: 0,
             gaps: 0,
+            told: Told::default(),
             acks: histogram(),
             helds: histogram(),
         };
@@ -105,8 +120,13 @@ impl Follower {
                         }
                     }
                 }
-                Update::Gap(_) => self.books().gaps += 1,
-                Update::Resynced { .. } | _ => {}
+                Update::Gap(_) => {
+                    let mut books = self.books();
+                    books.gaps += 1;
+                    books.told.lost_ns = now_ns();
+                }
+                Update::Resynced { .. } => self.books().told.live_ns = now_ns(),
+                _ => {}
             }
         }
     }
@@ -155,6 +175,10 @@ impl Follower {
     pub(super) fn totals(&self) -> (u64, u64) {
         let books = self.books();
         (books.held, books.gaps)
+    }
+
+    pub(super) fn told(&self) -> Told {
+        self.books().told
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
