@@ -92,7 +92,8 @@ impl Pauses {
 
     /// The attempt behind this pause is the first of its round.
     pub(super) fn round_begins(&mut self, pause: Duration) {
-        self.round_began = Instant::now() + pause;
+        let now = Instant::now();
+        self.round_began = now.checked_add(pause).unwrap_or(now);
     }
 }
 
@@ -114,7 +115,8 @@ mod tests {
         let mut pauses = Pauses::new(Duration::MAX);
         pauses.next = Pause::First;
         for rounds in 0..40 {
-            pauses.take(Duration::MAX, Some(Duration::MAX), rounds);
+            let pause = pauses.take(Duration::MAX, Some(Duration::MAX), rounds);
+            pauses.round_begins(pause);
             pauses.next = Pause::Round;
         }
         assert_eq!(patience(Duration::MAX, usize::MAX, None), Duration::MAX / u32::MAX);
