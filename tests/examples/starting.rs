@@ -23,18 +23,14 @@ use std::{
     time::Duration,
 };
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     task::JoinSet,
     time::{Instant, interval, timeout},
 };
-use zk_proto::{
-    SessionId, Zxid,
-    jute::{Encode as _, Tail},
-    records::{ConnectRequest, Secret},
-};
+use zk_proto::{Session, SessionConfig};
 use zk_testkit::launcher::{Launcher, Version};
 
 const VERSIONS: [Version; 5] = [Version::V3_5, Version::V3_6, Version::V3_7, Version::V3_8, Version::V3_9];
@@ -115,16 +111,8 @@ async fn dial(addr: SocketAddr, request: &[u8]) -> End {
 
 /// The request for a new session, in its frame.
 fn request() -> Bytes {
-    let request = ConnectRequest {
-        protocol_version: 0,
-        last_zxid_seen: Zxid(0),
-        timeout_ms: 20_000,
-        session_id: SessionId::NONE,
-        password: Some(Secret(&[0; 16])),
-        read_only: Tail(Some(false)),
-    };
-    let mut frame = BytesMut::new();
-    frame.put_u32(u32::try_from(request.encoded_len()).unwrap_or(u32::MAX));
-    request.encode(&mut frame);
-    frame.freeze()
+    let mut session =
+        Session::<()>::new(SessionConfig { timeout: Duration::from_secs(20), ..SessionConfig::default() });
+    session.handle_dialed(Duration::ZERO, SILENCE);
+    session.poll_transmit().unwrap_or_default().freeze()
 }
