@@ -156,6 +156,16 @@ pub(crate) enum Runtime {
     MultiThread,
 }
 
+/// How a mirror's application is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Told {
+    /// It listens: a function is called where the mirror publishes
+    #[default]
+    Listener,
+    /// It is a task that has subscribed, and is woken
+    Task,
+}
+
 /// Another client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Peer {

@@ -4,7 +4,7 @@
 //! Must not know what they measure.
 
 use crate::{
-    args::{Ask, OwnWatcher, Peer, RunArgs, Runtime, name_of},
+    args::{Ask, OwnWatcher, Peer, RunArgs, Runtime, Told, name_of},
     child::Watcher,
     error::Failure,
     peers,
@@ -16,6 +16,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What the floor is called that tokio wakes. It explains, and is nobody to be compared with.
 pub(crate) const FLOOR_ON_TOKIO: &str = "floor on tokio";
+
+/// What the name of ours ends with where a task is told, and not a listener.
+const IN_A_TASK: &str = ", in a task";
 
 const WARM_UP_SECONDS: u32 = 1;
 /// It compiles what it does often.
@@ -58,6 +61,7 @@ impl Contender {
 }
 
 /// The floor, and all that are measured; the first of these is ours.
+#[derive(Clone)]
 pub(crate) struct Contenders {
     floor: Contender,
     measured: Vec<Contender>,
@@ -77,6 +81,21 @@ impl Contenders {
         measured.extend(own.map(|OwnWatcher { name, command }| Contender { name, command, is_ours: false }));
         let names = measured.iter().map(|contender| contender.name.clone()).collect();
         Ok(Self { floor: Contender::floor()?, measured, names })
+    }
+
+    /// Where an application is told: ours as a listener, and as a task that has subscribed, too.
+    pub(crate) fn with_tasks(mut self) -> Self {
+        let ours = self.measured.iter().filter(|contender| contender.is_ours).cloned();
+        let tasks: Vec<Contender> = ours
+            .map(|mut contender| {
+                contender.name.push_str(IN_A_TASK);
+                contender.command.extend(["--told".into(), name_of(&Told::Task).into()]);
+                contender
+            })
+            .collect();
+        self.names.extend(tasks.iter().map(|contender| contender.name.clone()));
+        self.measured.extend(tasks);
+        self
     }
 
     /// With the floor's own code on tokio, too, if that is wanted; as a client that is seen from outside.

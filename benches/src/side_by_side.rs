@@ -24,6 +24,7 @@ pub(crate) fn run(args: &SideBySideArgs) -> Result<(), Failure> {
     let server = Server::find(&args.run.server)?;
     let wanted = RunArgs { peers: Some(args.run.peers.clone().unwrap_or_default()), ..args.run.clone() };
     let contenders = Contenders::find(&wanted)?;
+    let told = contenders.clone().with_tasks();
     if let Some(folder) = &args.out_dir {
         std::fs::create_dir_all(folder).map_err(Failure::io(format!("create {}", folder.display())))?;
     }
@@ -36,7 +37,7 @@ pub(crate) fn run(args: &SideBySideArgs) -> Result<(), Failure> {
     };
     for (name, rate, burst) in NOTIFY {
         let job = NotifyArgs { run: run(name), keys: KEYS, rate, seconds: args.seconds, burst, floor_on_tokio: false };
-        notify::on(&server, &contenders, &job)?;
+        notify::on(&server, &told, &job)?;
         report::print("")?;
     }
     load::on(&server, &contenders, &LoadArgs { run: run("load"), nodes: args.nodes.clone() })?;
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &SideBySideArgs) -> Result<(), Failure> {
         seconds,
         floor_on_tokio: false,
     };
-    notify::fanout_on(&server, &contenders, &job)?;
+    notify::fanout_on(&server, &told, &job)?;
     let run = RunArgs { peers: wanted.peers.clone(), ..run("throughput") };
     throughput::on(&server, &ThroughputArgs { run, seconds, around_ms: AROUND_MS, writes: false })
 }

@@ -228,9 +228,6 @@ impl Driver {
             }
             self.state.saw(self.session.last_zxid());
             link::write_now(&mut self.link, &mut self.outbox).await;
-            for consumer in self.consumers.iter_mut().flatten() {
-                consumer.inline.rest();
-            }
         }
         self.abandon_commands();
     }

@@ -34,10 +34,6 @@ pub trait Inline: Send + 'static {
     /// Everything that arrived together has been handled: the time to send what belongs together.
     fn flush(&mut self, requests: &mut Requests<'_>);
 
-    /// The turn is over, and what was asked for is written: the time for work that no event and no answer should wait for. Does
-    /// nothing by default.
-    fn rest(&mut self) {}
-
     /// When [`flush`](Self::flush) is to be called although nothing arrives.
     fn poll_timeout(&self) -> Option<Instant>;
 

@@ -102,7 +102,7 @@ pub(crate) enum Told {
 }
 
 impl Item {
-    fn update(&self) -> Option<&Update> {
+    pub(crate) fn update(&self) -> Option<&Update> {
         match &self.told {
             Told::Update(update) => Some(update),
             Told::First(update) => Some(update.get_or_init(|| {

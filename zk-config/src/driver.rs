@@ -41,8 +41,10 @@ impl Driven {
                     snapshot
                 }
             };
-            self.shared.snapshot.store(snapshot.clone());
+            let replaced = self.shared.snapshot.swap(snapshot.clone());
             self.shared.updates.send(|| item(output));
+            // What only it held is freed now: whoever is told need not wait for that.
+            drop(replaced);
         }
         let status = &self.shared.status;
         status.send_if_modified(|told| {
@@ -70,6 +72,13 @@ impl Driven {
             InlineState::Expired => self.machine.expired(),
             InlineState::Ended(end) => self.machine.ended(end),
         }
+    }
+}
+
+/// Nobody publishes any more, for whatever reason. Readers may keep what is shared.
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.shared.updates.end();
     }
 }
 
@@ -106,10 +115,6 @@ impl Inline for Driven {
                 several => requests.read_many(token, several.iter().map(read)),
             }
         }
-    }
-
-    fn rest(&mut self) {
-        self.machine.prepare();
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

@@ -55,6 +55,7 @@
 
 mod changes;
 mod driver;
+mod listening;
 mod machine;
 mod mirror;
 mod reader;
@@ -63,6 +64,7 @@ mod status;
 mod updates;
 
 pub use changes::{Batch, Change, Changes, GapReason, Update};
+pub use listening::Listening;
 pub use mirror::{BarrierError, Mirror};
 pub use reader::Reader;
 pub use snapshot::{Node, Snapshot};

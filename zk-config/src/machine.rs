@@ -295,18 +295,6 @@ impl Machine {
         Some(reads)
     }
 
-    /// Makes the copy ready for the next answer: what its reads will most likely change is parted from the last snapshot, which
-    /// shares it. That costs one more look at each, but nobody waits for it.
-    pub(crate) fn prepare(&mut self) {
-        if self.phase == Phase::Live
-            && let Some(fetches) = self.wants.reads_to_prepare()
-        {
-            for Fetch { path, .. } in fetches {
-                let _ = self.nodes.get_mut(&**path);
-            }
-        }
-    }
-
     /// What readers are to be told, in order.
     pub(crate) fn take_outputs(&mut self) -> impl Iterator<Item = Output> {
         self.outputs.drain(..)

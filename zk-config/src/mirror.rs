@@ -1,8 +1,9 @@
 //! The mirror's handle: wait-free reads, and everything that waits.
 
 use crate::{
-    changes::Changes,
+    changes::{Changes, Update},
     driver::Driven,
+    listening::{Listener, Listening},
     machine::Machine,
     reader::Reader,
     snapshot::Snapshot,
@@ -209,6 +210,55 @@ impl Mirror {
         let snapshot = self.snapshot();
         let shared = Arc::downgrade(&self.inner.shared);
         (snapshot.clone(), Changes::new(snapshot, (!is_over).then_some(updates), shared))
+    }
+
+    /// The current snapshot, and a function that is called with every change behind it, and the snapshot that it leads to.
+    ///
+    /// As [`subscribe`](Self::subscribe), with less between an update and whoever wants it: the function is called in the
+    /// client's own task, where the snapshot is published, so no task has to be woken. The price is that everything else of
+    /// that client waits for it meanwhile: it must be short, and must not block. It misses nothing, so it is never told of
+    /// [`Overflow`](crate::GapReason::Overflow). It may use the mirror and the client, but not wait for them. If it panics,
+    /// that is logged, and it is not called again.
+    ///
+    /// A snapshot that [is not live](Snapshot::is_live) is stale, and the function is told when that ends. It is dropped with
+    /// what is returned here, or when no more updates will come; [`status`](Self::status) says why.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+    /// # server.create("/app", b"10").unwrap();
+    /// # let mirror = zk_config::Mirror::start(&client, "/app")?;
+    /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    ///
+    /// fn limit(snapshot: &zk_config::Snapshot) -> Option<u64> {
+    ///     str::from_utf8(&snapshot.get("/app")?.data).ok()?.parse().ok()
+    /// }
+    ///
+    /// mirror.ready().await?;
+    /// let kept = Arc::new(AtomicU64::new(0));
+    /// let keep = kept.clone();
+    /// let (snapshot, _listening) = mirror.listen(move |snapshot, _update| {
+    ///     if let Some(limit) = limit(snapshot) {
+    ///         keep.store(limit, Ordering::Relaxed);
+    ///     }
+    /// });
+    /// assert_eq!(limit(&snapshot), Some(10));
+    /// // Elsewhere, somebody sets it to 20.
+    /// # server.set("/app", b"20").unwrap();
+    /// # mirror.barrier().await?;
+    /// assert_eq!(kept.load(Ordering::Relaxed), 20);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn listen(&self, listener: impl FnMut(&Arc<Snapshot>, &Update) + Send + 'static) -> (Arc<Snapshot>, Listening) {
+        let shared = &self.inner.shared;
+        let listening = Listening::new(Arc::downgrade(shared));
+        let current = || shared.snapshot.load_full();
+        let snapshot = shared.updates.listen(current, |seen| Listener::new(seen, &listening, listener));
+        (snapshot, listening)
     }
 
     async fn wait(&self, mut done: impl FnMut(&Status) -> bool) -> Result<(), MirrorError> {

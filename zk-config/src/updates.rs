@@ -1,44 +1,121 @@
-//! The way of updates to subscribers, which is there once somebody has subscribed.
+//! The way of updates to those who want to be told: a channel to subscribers, and listeners that are called.
 //!
-//! Most mirrors are only read, and the channel is larger than all else that a mirror of a few znodes holds: forty kilobytes.
-//! Knows nothing of what updates say.
+//! Most mirrors are only read, and the channel is larger than all else that a mirror of a few znodes holds, forty kilobytes: it
+//! is there once somebody has subscribed. Knows nothing of what updates say.
 
-use crate::changes::Item;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::{changes::Item, listening::Listener, snapshot::Snapshot};
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use tokio::sync::broadcast::{Receiver, Sender};
 
 /// Updates that a subscriber may be behind before they coalesce to a gap and a difference.
 pub(crate) const UPDATES_MAX: usize = 1024;
 
 /// Invariant: what was stored before an update was [sent](Self::send) is seen by whoever looks after
-/// [subscribing](Self::subscribe), or else the update arrives. Never neither: one of the two has the lock first.
+/// [subscribing](Self::subscribe), or while it [begins to listen](Self::listen), or else the update arrives. Never neither:
+/// one of the two has the lock first. No code of a user's runs while it is locked.
 #[derive(Debug, Default)]
-pub(crate) struct Updates(Mutex<Option<Sender<Item>>>);
+pub(crate) struct Updates(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    channel: Option<Sender<Item>>,
+    /// All but those that are being called.
+    listeners: Vec<Listener>,
+    /// Nothing more will come.
+    is_over: bool,
+}
+
+impl State {
+    /// Takes out the listeners that are not wanted any more.
+    fn unwanted(&mut self) -> Vec<Listener> {
+        self.listeners.extract_if(.., |listener| listener.is_unwanted()).collect()
+    }
+}
 
 impl Updates {
-    fn lock(&self) -> MutexGuard<'_, Option<Sender<Item>>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells all subscribers; without one, the item is not even made.
+    /// Tells everybody; where nobody wants to be told, the item is not even made.
     pub(crate) fn send(&self, item: impl FnOnce() -> Item) {
-        let channel = self.lock();
-        if let Some(channel) = channel.as_ref().filter(|channel| channel.receiver_count() > 0) {
-            // An error says that the last one has just gone.
-            drop(channel.send(item()));
+        let mut state = self.lock();
+        let State { channel, listeners, .. } = &mut *state;
+        let channel = channel.as_ref().filter(|channel| channel.receiver_count() > 0);
+        let mut called = mem::take(listeners);
+        if called.is_empty() {
+            if let Some(channel) = channel {
+                // An error says that the last one has just gone.
+                drop(channel.send(item()));
+            }
+            return;
         }
+        let item = item();
+        if let Some(channel) = channel {
+            drop(channel.send(item.clone()));
+        }
+        drop(state);
+        called.retain_mut(|listener| listener.tell(&item));
+        let mut state = self.lock();
+        if state.is_over {
+            // `called` goes behind the lock.
+            drop(state);
+            return;
+        }
+        // Behind them are those that came meanwhile.
+        called.append(&mut state.listeners);
+        state.listeners = called;
+        let unwanted = state.unwanted();
+        drop(state);
+        drop(unwanted);
     }
 
     pub(crate) fn subscribe(&self) -> Receiver<Item> {
-        self.lock().get_or_insert_with(|| Sender::new(UPDATES_MAX)).subscribe()
+        let mut state = self.lock();
+        if state.is_over {
+            return Sender::new(1).subscribe();
+        }
+        state.channel.get_or_insert_with(|| Sender::new(UPDATES_MAX)).subscribe()
+    }
+
+    /// Takes in a listener, who is told of everything behind the snapshot that is current meanwhile; answers that.
+    pub(crate) fn listen(
+        &self,
+        current: impl FnOnce() -> Arc<Snapshot>,
+        listener: impl FnOnce(&Snapshot) -> Listener,
+    ) -> Arc<Snapshot> {
+        let mut state = self.lock();
+        let snapshot = current();
+        let listener = listener(&snapshot);
+        if state.is_over {
+            drop(state);
+            drop(listener);
+        } else {
+            state.listeners.push(listener);
+        }
+        snapshot
+    }
+
+    /// Drops the listeners that are not wanted any more.
+    pub(crate) fn let_go(&self) {
+        let unwanted = self.lock().unwanted();
+        drop(unwanted);
+    }
+
+    /// Nothing more will come: subscribers see the end, listeners are dropped.
+    pub(crate) fn end(&self) {
+        let over = mem::replace(&mut *self.lock(), State { is_over: true, ..State::default() });
+        drop(over);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{changes::Told, snapshot::Snapshot};
-    use std::sync::Arc;
+    use crate::changes::Told;
 
     #[test]
     fn items_are_made_for_those_who_listen() {

@@ -10,6 +10,7 @@ use super::{
 };
 use bytes::{Bytes, BytesMut};
 use std::{
+    future::poll_fn,
     hint::black_box,
     io,
     net::SocketAddr,
@@ -23,7 +24,7 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 use zk_client::{Connector, Dial, Dialed, HostPort, Transport};
-use zk_config::{Changes, Mirror, Update};
+use zk_config::{Changes, Listening, Mirror, Update};
 use zk_proto::{
     ErrorCode, EventType, OpCode, Stat, Zxid,
     multi::{MultiResponse, MultiResult},
@@ -181,11 +182,27 @@ impl Dial for Wire {
     }
 }
 
+/// How the application is told.
+#[derive(Clone, Copy)]
+enum Told {
+    Subscriber,
+    Listener,
+}
+
+/// Changes that the listener was told of, and who waits for them.
+type Heard = Arc<Mutex<(usize, Option<Waker>)>>;
+
+/// The application.
+enum Application {
+    Subscriber(Changes),
+    Listener(Heard, Listening),
+}
+
 /// A mirror that is loaded, and the wire that it is on.
 struct Scene {
     runtime: Runtime,
     wire: Wire,
-    changes: Changes,
+    application: Application,
     /// Held, so that it goes on.
     _mirror: Mirror,
 }
@@ -220,33 +237,71 @@ async fn load() -> Outcome<(Wire, Mirror)> {
     Ok((wire, mirror))
 }
 
-impl Scene {
-    fn set() -> Outcome<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let (wire, mirror) = runtime.block_on(load())?;
-        let (_, changes) = mirror.subscribe();
-        Ok(Self { runtime, wire, changes, _mirror: mirror })
+impl Application {
+    fn of(mirror: &Mirror, told: Told) -> Self {
+        match told {
+            Told::Subscriber => Self::Subscriber(mirror.subscribe().1),
+            Told::Listener => {
+                let heard = Heard::default();
+                let hears = heard.clone();
+                let (_, listening) = mirror.listen(move |_, update| {
+                    let Update::Changes(batch) = update else { return };
+                    let (count, waiting) = &mut *hears.lock().unwrap_or_else(PoisonError::into_inner);
+                    *count += black_box(&batch.changes).len();
+                    if let Some(waiting) = waiting.take() {
+                        waiting.wake();
+                    }
+                });
+                Self::Listener(heard, listening)
+            }
+        }
     }
 
-    /// Changes znodes, and waits until the subscriber was told of all; of how many.
-    fn play(&mut self, events: &[Bytes]) -> usize {
-        self.wire.change(events);
-        let Self { runtime, changes, .. } = self;
-        runtime.block_on(async {
-            let mut told = 0;
-            while told < events.len() {
-                match changes.next().await {
-                    Some(Update::Changes(batch)) => told += black_box(&batch.changes).len(),
-                    Some(Update::Gap(_)) | None => break,
-                    Some(_) => {}
+    /// Waits until it was told of so many changes; of how many.
+    async fn told_of(&mut self, wanted: usize) -> usize {
+        match self {
+            Self::Subscriber(changes) => {
+                let mut told = 0;
+                while told < wanted {
+                    match changes.next().await {
+                        Some(Update::Changes(batch)) => told += black_box(&batch.changes).len(),
+                        Some(Update::Gap(_)) | None => break,
+                        Some(_) => {}
+                    }
                 }
+                told
             }
-            told
-        })
+            Self::Listener(heard, _listening) => {
+                poll_fn(|cx| {
+                    let (count, waiting) = &mut *heard.lock().unwrap_or_else(PoisonError::into_inner);
+                    if *count >= wanted {
+                        return Poll::Ready(std::mem::take(count));
+                    }
+                    *waiting = Some(cx.waker().clone());
+                    Poll::Pending
+                })
+                .await
+            }
+        }
     }
 }
 
-fn workload(name: &str, burst: usize) -> Outcome<Workload> {
+impl Scene {
+    fn set(told: Told) -> Outcome<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (wire, mirror) = runtime.block_on(load())?;
+        let application = Application::of(&mirror, told);
+        Ok(Self { runtime, wire, application, _mirror: mirror })
+    }
+
+    /// Changes znodes, and waits until the application was told of all; of how many.
+    fn play(&mut self, events: &[Bytes]) -> usize {
+        self.wire.change(events);
+        self.runtime.block_on(self.application.told_of(events.len()))
+    }
+}
+
+fn workload(name: &str, told: Told, burst: usize) -> Outcome<Workload> {
     let header = ReplyHeader { xid: NOTIFICATION, zxid: Zxid(0), err: ErrorCode::OK };
     let (event_type, state) = (EventType::NODE_DATA_CHANGED, KeeperState::SYNC_CONNECTED);
     let event = |index| framed(&payload(&header, &WatcherEvent { event_type, state, path: path(index).into() }));
@@ -257,7 +312,7 @@ fn workload(name: &str, burst: usize) -> Outcome<Workload> {
     let mut run = move || -> Outcome<()> {
         let scene = match &mut scene {
             Some(scene) => scene,
-            none => none.insert(Scene::set()?),
+            none => none.insert(Scene::set(told)?),
         };
         let begin = next;
         next = (next + burst) % KEYS;
@@ -275,7 +330,8 @@ fn workload(name: &str, burst: usize) -> Outcome<Workload> {
 
 pub(super) fn mirror() -> Outcome<Vec<Workload>> {
     Ok(vec![
-        workload("event in, read out, reply in, published, subscriber woken", 1)?,
-        workload("the same, 50 events that come together", BURST)?,
+        workload("event in, read out, reply in, published, subscriber woken", Told::Subscriber, 1)?,
+        workload("the same, 50 events that come together", Told::Subscriber, BURST)?,
+        workload("event in, read out, reply in, published, listener called", Told::Listener, 1)?,
     ])
 }

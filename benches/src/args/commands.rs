@@ -1,6 +1,6 @@
 //! The arguments of each command.
 
-use super::{Ask, Bench, RunArgs, Runtime, ServerArgs, path};
+use super::{Ask, Bench, RunArgs, Runtime, ServerArgs, Told, path};
 use clap::{Args, ValueEnum, value_parser};
 use std::path::PathBuf;
 
@@ -215,6 +215,9 @@ pub(crate) struct WatcherArgs {
     /// notify: also tell when the event came and when the value was published, which costs ours some of its time
     #[arg(long, requires = "split")]
     pub(crate) parts: bool,
+    /// notify: how the application is told
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) told: Told,
     /// notify by the floor: its sockets are waited for by tokio's current-thread runtime, a task each
     #[arg(long)]
     pub(crate) on_tokio: bool,

@@ -52,6 +52,15 @@ impl Ledger {
         state.marks.front().map(|(_, parts)| *parts)
     }
 
+    /// The times of the snapshot that a listener is just being told of.
+    pub(super) fn parts_now(&self) -> Option<Parts> {
+        let held_ns = now_ns();
+        let mut state = self.state();
+        let reply_ns = state.last_read_ns?;
+        let event_ns = state.first_read_ns.take().unwrap_or(reply_ns);
+        Some(Parts { event_ns, reply_ns: Some(reply_ns), held_ns })
+    }
+
     fn read(&self) {
         let now = now_ns();
         let mut state = self.state();

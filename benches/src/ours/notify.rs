@@ -1,19 +1,27 @@
-//! From a write to the value that the application holds: the application is a subscriber of the mirror.
+//! From a write to the value that the application holds: the application listens to the mirror, or is a task that subscribed.
 
 use super::{
     connector,
     ledger::{Ledger, TimedDial},
 };
 use crate::{
-    args::WatcherArgs,
+    args::{Told, WatcherArgs},
     error::Failure,
     report,
-    samples::{NotifyLine, Samples},
+    samples::{NotifyLine, Parts, Samples},
 };
 use std::sync::{Arc, Mutex, PoisonError};
-use zk_config::{Changes, Mirror, Update};
+use tokio::{sync::oneshot, task::JoinHandle};
+use zk_config::{Batch, Changes, Listening, Mirror, Update};
 
+/// What all applications of this process have seen.
 type Shared = Arc<Mutex<Samples>>;
+
+/// One application.
+enum Application {
+    Listener(oneshot::Receiver<()>, Listening),
+    Task(JoinHandle<bool>),
+}
 
 pub(super) async fn run(args: &WatcherArgs) -> Result<NotifyLine, Failure> {
     let samples: Shared = Arc::new(Mutex::new(Samples::new(args.count, args.sessions)));
@@ -32,17 +40,12 @@ pub(super) async fn run(args: &WatcherArgs) -> Result<NotifyLine, Failure> {
             let what = format!("has {} children instead of {}", snapshot.len().saturating_sub(1), args.keys);
             return Err(Failure::Tree { root: args.root.clone(), what });
         }
-        if let Some(ledger) = &ledger {
-            ledger.follow(&mirror);
-        }
-        let (_, changes) = mirror.subscribe();
+        applications.push(application(args.told, &mirror, &samples, ledger));
         mirrors.push(mirror);
-        applications.push(tokio::spawn(apply(changes, samples.clone(), ledger)));
     }
     report::print("READY")?;
     for application in applications {
-        let ended = application.await.unwrap_or(false);
-        if !ended {
+        if !application.has_ended().await {
             return Err(Failure::Watcher { name: args.name.clone(), what: "lost its session".to_owned() });
         }
     }
@@ -50,17 +53,58 @@ pub(super) async fn run(args: &WatcherArgs) -> Result<NotifyLine, Failure> {
     Ok(samples.line(&args.name, args.split))
 }
 
-/// One application: takes every value that it is told of. Answers whether it saw the last one.
-async fn apply(mut changes: Changes, samples: Shared, ledger: Option<Arc<Ledger>>) -> bool {
+fn application(told: Told, mirror: &Mirror, samples: &Shared, ledger: Option<Arc<Ledger>>) -> Application {
+    let samples = samples.clone();
+    match told {
+        Told::Listener => {
+            let (done, ended) = oneshot::channel();
+            let mut done = Some(done);
+            let (_, listening) = mirror.listen(move |_, update| {
+                let Update::Changes(batch) = update else { return };
+                let parts = ledger.as_ref().and_then(|ledger| ledger.parts_now());
+                if take(&samples, batch, parts)
+                    && let Some(done) = done.take()
+                {
+                    // An error says that the process ends already.
+                    done.send(()).ok();
+                }
+            });
+            Application::Listener(ended, listening)
+        }
+        Told::Task => {
+            if let Some(ledger) = &ledger {
+                ledger.follow(mirror);
+            }
+            let (_, changes) = mirror.subscribe();
+            Application::Task(tokio::spawn(follow(changes, samples, ledger)))
+        }
+    }
+}
+
+impl Application {
+    /// Waits for the last value; answers whether that came.
+    async fn has_ended(self) -> bool {
+        match self {
+            Self::Listener(ended, _listening) => ended.await.is_ok(),
+            Self::Task(task) => task.await.unwrap_or(false),
+        }
+    }
+}
+
+/// A task that takes every value that it is told of. Answers whether it saw the last one.
+async fn follow(mut changes: Changes, samples: Shared, ledger: Option<Arc<Ledger>>) -> bool {
     while let Some(update) = changes.next().await {
         let Update::Changes(batch) = update else { continue };
         let parts = ledger.as_ref().and_then(|ledger| ledger.parts_of(batch.revision));
-        let mut samples = samples.lock().unwrap_or_else(PoisonError::into_inner);
-        for new in batch.changes.iter().filter_map(|change| change.new.as_ref()) {
-            if samples.hold(&new.data, parts) {
-                return true;
-            }
+        if take(&samples, &batch, parts) {
+            return true;
         }
     }
     false
+}
+
+/// The application has these values in its hands now. Answers whether one is the last.
+fn take(samples: &Shared, batch: &Batch, parts: Option<Parts>) -> bool {
+    let mut samples = samples.lock().unwrap_or_else(PoisonError::into_inner);
+    batch.changes.iter().filter_map(|change| change.new.as_ref()).any(|new| samples.hold(&new.data, parts))
 }

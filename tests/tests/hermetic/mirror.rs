@@ -6,6 +6,8 @@ mod faults;
 mod given_up;
 #[path = "mirror/lifetimes.rs"]
 mod lifetimes;
+#[path = "mirror/listening.rs"]
+mod listening;
 #[path = "mirror/live.rs"]
 mod live;
 #[path = "mirror/loading.rs"]

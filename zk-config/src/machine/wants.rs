@@ -100,8 +100,6 @@ pub(crate) struct Wants {
     /// Room for the reads of a request; an event of a known znode makes none.
     spare: Vec<Fetch>,
     next_token: u64,
-    /// The request whose reads were last given to be prepared for.
-    prepared: u64,
     /// The server knows batched reads, as far as we know.
     pub(crate) batches: bool,
     batch_max: usize,
@@ -122,7 +120,6 @@ impl Default for Wants {
             asked: VecDeque::new(),
             spare: Vec::new(),
             next_token: 1,
-            prepared: 0,
             batches: true,
             batch_max: BATCH_MAX,
             value_bytes: VALUE_BYTES_GUESS,
@@ -247,12 +244,6 @@ impl Wants {
         self.next_token += 1;
         let (_, fetches) = self.asked.push_back_mut((token, fetches));
         Some(Reads { token, fetches })
-    }
-
-    /// The reads that are answered next, once.
-    pub(crate) fn reads_to_prepare(&mut self) -> Option<&[Fetch]> {
-        let (token, fetches) = self.asked.front()?;
-        (std::mem::replace(&mut self.prepared, *token) != *token).then_some(fetches)
     }
 
     fn batch_len(&self) -> usize {

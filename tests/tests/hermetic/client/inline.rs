@@ -169,10 +169,6 @@ impl Inline for Stepping {
         self.0.step("flush");
     }
 
-    fn rest(&mut self) {
-        self.0.step("rest");
-    }
-
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }
@@ -216,7 +212,7 @@ impl AsyncWrite for Writes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_consumer_rests_when_what_it_asks_for_is_written() {
+async fn what_a_consumer_asks_for_because_of_an_event_is_written_in_the_same_turn() {
     let server = Stage::start().await;
     server.create("/a", b"").unwrap();
     let stepping = Stepping(Steps::default(), server.clone());
@@ -226,5 +222,5 @@ async fn a_consumer_rests_when_what_it_asks_for_is_written() {
     drop(stepping.0.take());
     server.set("/a", b"new").unwrap();
     settle().await;
-    assert_eq!(stepping.0.take(), ["event", "flush", "write", "rest", "answer", "flush", "rest"]);
+    assert_eq!(stepping.0.take(), ["event", "flush", "write", "answer", "flush"]);
 }

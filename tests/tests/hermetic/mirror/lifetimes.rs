@@ -169,6 +169,19 @@ async fn a_subscription_ends_with_its_mirror() {
     assert!(within(changes.next()).await.is_none());
 }
 
+/// A reader keeps what it has read, and nothing that somebody waits for.
+#[tokio::test(start_paused = true)]
+async fn a_subscription_ends_with_its_mirror_although_a_reader_is_left() {
+    let server = Stage::start().await;
+    fill(&server, "/app", 3);
+    let client = server.connect().await;
+    let (mirror, _) = server.mirror(&client, "/app").await;
+    let (mut reader, (_, mut changes)) = (mirror.reader(), mirror.subscribe());
+    drop(mirror);
+    assert!(within(changes.next()).await.is_none());
+    assert_eq!(reader.snapshot().len(), 4);
+}
+
 /// What a slow subscriber missed is not left out in silence because the mirror has gone meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_slow_subscriber_of_a_dropped_mirror_is_told_of_its_gap() {

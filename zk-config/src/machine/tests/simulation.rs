@@ -24,7 +24,6 @@ pub(super) struct Reached {
     lagging_server: u64,
     recreated_unseen: u64,
     event_while_read: u64,
-    prepared: u64,
     batch: u64,
     half_read_at_cut: u64,
     plain_reads: u64,
@@ -38,7 +37,7 @@ pub(super) struct Reached {
 }
 
 impl Reached {
-    fn all(&self) -> [(&'static str, u64); 17] {
+    fn all(&self) -> [(&'static str, u64); 16] {
         [
             ("cut_while_syncing", self.cut_while_syncing),
             ("cut_before_the_watch_stood", self.cut_before_the_watch_stood),
@@ -46,7 +45,6 @@ impl Reached {
             ("lagging_server", self.lagging_server),
             ("recreated_unseen", self.recreated_unseen),
             ("event_while_read", self.event_while_read),
-            ("prepared", self.prepared),
             ("batch", self.batch),
             ("half_read_at_cut", self.half_read_at_cut),
             ("plain_reads", self.plain_reads),
@@ -67,7 +65,6 @@ impl Reached {
         self.lagging_server += other.lagging_server;
         self.recreated_unseen += other.recreated_unseen;
         self.event_while_read += other.event_while_read;
-        self.prepared += other.prepared;
         self.batch += other.batch;
         self.half_read_at_cut += other.half_read_at_cut;
         self.plain_reads += other.plain_reads;
@@ -458,12 +455,6 @@ impl Simulation {
             self.request(Request::Reads(token, fetches));
         }
         self.outputs();
-        if self.below(2) == 0 {
-            let is_shared = |machine: &Machine| machine.nodes.ptr_eq(&machine.snapshot.nodes);
-            let was_shared = is_shared(&self.machine);
-            self.machine.prepare();
-            self.reached.prepared += u64::from(was_shared && !is_shared(&self.machine));
-        }
     }
 
     /// What readers are told, and whether it is true.
