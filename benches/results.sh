@@ -35,6 +35,16 @@ bench=${CARGO_TARGET_DIR:-target}/measured/zk-bench
 wanted=" $* "
 failed=
 
+# The same code built with a profile, beside other clients; ten minutes, once.
+profiled=
+if [ -z "$short" ] && case $wanted in "  " | *" peers "*) true ;; *) false ;; esac; then
+    if benches/profiled; then
+        profiled="--watcher=ours, with a profile=target/profiled/zk-bench peer-watcher"
+    else
+        failed="$failed profiled"
+    fi
+fi
+
 # run NAME ARGUMENTS..: one measurement, its lines in NAME.jsonl.
 run() {
     name=$1
@@ -62,7 +72,7 @@ run soak-memory soak --in-memory $soak $(file soak-memory)
 run tokio-notify-1000 notify --in-memory --rate 1000 $often $time --floor-on-tokio $(file tokio-notify-1000)
 run tokio-notify-burst50 notify --in-memory --rate 1000 --burst 50 $often $time --floor-on-tokio $(file tokio-notify-burst50)
 run tokio-fanout fanout --in-memory $many $often $time --floor-on-tokio $(file tokio-fanout)
-run peers side-by-side --in-memory $loads $many $often $time $both --out-dir "$out"
+run peers side-by-side --in-memory $loads $many $often $time ${profiled:+"$profiled"} --out-dir "$out"
 
 if [ "$wanted" = "  " ] && [ -z "$short" ]; then
     benches/instructions || failed="$failed instructions"

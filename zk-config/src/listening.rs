@@ -63,8 +63,8 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// Somebody [listens](crate::Mirror::listen). Dropped, the function is not called any more, and dropped, too; a call that is
-/// under way in another thread comes to its end first.
+/// Somebody [listens](crate::Mirror::listen). Dropped, the function is not called any more, and dropped, too: behind the call that
+/// may be under way in another thread, for which nobody waits.
 #[must_use = "nobody listens any more when it is dropped"]
 pub struct Listening {
     unwanted: Arc<AtomicBool>,

@@ -221,7 +221,8 @@ impl Mirror {
     /// that is logged, and it is not called again.
     ///
     /// A snapshot that [is not live](Snapshot::is_live) is stale, and the function is told when that ends. It is dropped with
-    /// what is returned here, or when no more updates will come; [`status`](Self::status) says why.
+    /// what is returned here, or when no more updates will come; [`status`](Self::status) says why. Until then it keeps what it
+    /// holds, so one that holds a `Mirror` keeps that going.
     ///
     /// # Examples
     /// ```
