@@ -84,7 +84,8 @@ fn split(step: &Step, figure: fn(&Split) -> Option<f64>) -> f64 {
 }
 
 pub(crate) fn run(args: &NotifyArgs) -> Result<(), Failure> {
-    let contenders = Contenders::find(&args.run)?.with_tasks().with_floor_on_tokio(args.floor_on_tokio, args.burst > 1)?;
+    let contenders =
+        Contenders::find(&args.run)?.with_tasks().with_floor_on_tokio(args.floor_on_tokio, args.burst > 1)?;
     on(&Server::find(&args.run.server)?, &contenders, args)
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), Failure> {
     let beside = link(&args.page, &args.results);
     let made = runs.iter().map(|run| section(run, &args.results, &beside)).collect::<Result<Vec<_>, _>>()?;
     let page = fs::read_to_string(&args.page).unwrap_or_default();
-    let page = replaced(&page, &format!("{}\n{}", goals::table(&runs), made.join("\n")))?;
+    let page = replaced(&page, &format!("{}\n{}", goals::tables(&runs), made.join("\n")))?;
     fs::write(&args.page, page).map_err(Failure::io(format!("write {}", args.page.display())))?;
     report::tell(&format!("{} runs on {}", runs.len(), args.page.display()));
     Ok(())

@@ -128,10 +128,32 @@ const GOALS: [Goal; 9] = [
     },
 ];
 
-/// The table; a goal that nothing on the page measures is said to be that.
-pub(super) fn table(runs: &[Run]) -> String {
+/// A table for each kind of processor, the last that was measured on first: the same program's ratios differ by theirs.
+pub(super) fn tables(runs: &[Run]) -> String {
+    let mut processors: Vec<(&str, &str)> = Vec::new();
+    for run in runs {
+        match processors.iter_mut().find(|(processor, _)| *processor == run.processor()) {
+            Some((_, last)) => *last = (*last).max(&run.header.date),
+            None => processors.push((run.processor(), &run.header.date)),
+        }
+    }
+    processors.sort_by_key(|(processor, last)| (std::cmp::Reverse(*last), *processor));
+    let tables: Vec<String> = processors
+        .iter()
+        .map(|(processor, _)| {
+            let on: Vec<&Run> = runs.iter().filter(|run| run.processor() == *processor).collect();
+            table(processor, &on)
+        })
+        .collect();
+    tables.join("\n")
+}
+
+/// The table of one; a goal that nothing on the page measures is said to be that.
+fn table(processor: &str, runs: &[&Run]) -> String {
+    let on = if processor.is_empty() { String::new() } else { format!(", on {processor}") };
+    let what = "Ratios of ours; medians over rounds, each of the same round.";
     let mut lines = vec![
-        "### What was to be reached\n\nRatios of ours; medians over rounds, each of the same round.\n".to_owned(),
+        format!("### What was to be reached{on}\n\n{what}\n"),
         "| what | from | against | wanted | is | with a profile | |\n|---|---|---|---:|---:|---:|---|".to_owned(),
     ];
     for goal in &GOALS {
@@ -143,7 +165,7 @@ pub(super) fn table(runs: &[Run]) -> String {
     lines.join("\n")
 }
 
-fn row(runs: &[Run], goal: &Goal, others: &[&str], bound: Bound) -> String {
+fn row(runs: &[&Run], goal: &Goal, others: &[&str], bound: Bound) -> String {
     let whom = if others.len() == ALL.len() { "each peer".to_owned() } else { others.join(", ") };
     let start = |from: &str| format!("| {} | {from} | {whom} | {} |", goal.what, bound.text());
     let found = runs.iter().filter(|run| run.bench() == goal.bench).filter_map(|run| {
@@ -196,12 +218,27 @@ mod tests {
             ("floor-after", 10.0),
         ];
         let explains = [("floor-before", 1.0), (OURS, 3.0), (client, 1.0), (FLOOR_ON_TOKIO, 2.0), ("floor-after", 1.0)];
-        let text = table(&[alone, run("together", &figures), run("why", &explains)]);
+        let text = tables(&[alone, run("together", &figures), run("why", &explains)]);
         let what = "| notify at 200/s, woken beyond ack, p50 | together |";
         assert!(text.contains(&format!("{what} floor | <= 1.15 | 1.10 | 0.950 | reached |")), "{text}");
         let with_a_profile = "<= 0.850 | 0.957 | 0.826 | reached with a profile |";
         assert!(text.contains(&format!("{what} {client}, {multi} | {with_a_profile}")), "{text}");
         assert!(text.contains("| - | CuratorCache | <= 0.600 | - | - | not measured |"), "{text}");
+    }
+
+    #[test]
+    fn each_processor_has_a_table_the_last_one_first() {
+        let on = |processor: &str, date: &str, ours| {
+            let mut run = run(processor, &[("floor-before", 10.0), (OURS, ours), ("floor-after", 10.0)]);
+            run.header.machine = format!("{processor}, 2 cores");
+            run.header.date = date.to_owned();
+            run
+        };
+        let text = tables(&[on("old", "2026-11-01", 11.0), on("new", "2026-11-02", 12.0)]);
+        let parts: Vec<&str> = text.split("### What was to be reached, on ").collect();
+        assert_eq!(parts.len(), 3);
+        assert!(parts[1].starts_with("new\n") && parts[1].contains("| 1.20 | - | **not reached** |"), "{text}");
+        assert!(parts[2].starts_with("old\n") && parts[2].contains("| 1.10 | - | reached |"), "{text}");
     }
 
     #[test]

@@ -22,6 +22,11 @@ impl Run {
         if self.header.bench.is_empty() { said } else { &self.header.bench }
     }
 
+    /// What it was measured on.
+    pub(super) fn processor(&self) -> &str {
+        self.header.machine.split(',').next().unwrap_or_default()
+    }
+
     fn parse(name: &str, text: &str) -> Result<Self, Failure> {
         let mut run = Self { name: name.to_owned(), header: Header::default(), lines: Vec::new() };
         for (number, line) in (1..).zip(text.lines()) {
