@@ -41,7 +41,7 @@
 //! # Speed
 //!
 //! An update is an event, a read and its answer; between them no task is woken, nor behind them for who
-//! [listens](Mirror::listen). A task that [subscribes](Mirror::subscribe) is told a tenth later, and may take its time. What an update
+//! [listens](Mirror::listen). A task that [subscribes](Mirror::subscribe) has to be woken, and may take its time. What an update
 //! costs beyond the network is mostly that its code is in no cache when it comes. So put client, mirror and listener on a
 //! current-thread runtime of their own if every microsecond counts, build with `lto = "fat"` and `codegen-units = 1`, and then with a profile of
 //! your service (`-C profile-generate`, `-C profile-use`, as `benches/profiled` does): that is worth another fifth of the CPU.
