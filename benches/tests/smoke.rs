@@ -45,14 +45,15 @@ const ONE_ROUND: &str = "--rounds 1 --rounds-max 1";
 #[test]
 fn notify() {
     let line = format!("notify {ONE_ROUND} --seconds 1 --rate 200 --keys 20 --runtime current-thread,multi-thread");
-    let said = measured(&line, 4);
+    let said = measured(&line, 6);
     assert!(said.contains("| ours (multi-thread) / floor |"), "{said}");
+    assert!(said.contains("| ours (multi-thread), in a task / floor |"), "{said}");
 }
 
 #[test]
 fn notify_in_bursts() {
     let line = format!("notify {ONE_ROUND} --seconds 1 --rate 200 --burst 20 --keys 40 --floor-on-tokio");
-    let said = measured(&line, 4);
+    let said = measured(&line, 5);
     assert!(said.contains("in bursts of 20") && said.contains("| ours / floor |"), "{said}");
     assert!(said.contains("| floor on tokio / floor |"), "{said}");
 }
@@ -69,7 +70,7 @@ fn a_client_of_ones_own() {
 
 #[test]
 fn fanout() {
-    let said = measured(&format!("fanout {ONE_ROUND} --seconds 1 --sessions 5 --floor-on-tokio"), 4);
+    let said = measured(&format!("fanout {ONE_ROUND} --seconds 1 --sessions 5 --floor-on-tokio"), 5);
     assert!(said.contains("| floor on tokio / floor |"), "{said}");
     assert!(said.contains("5 sessions in a process") && said.contains("| ours / floor |"), "{said}");
 }
