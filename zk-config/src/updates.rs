@@ -60,11 +60,6 @@ impl Updates {
         drop(state);
         called.retain_mut(|listener| listener.tell(&item));
         let mut state = self.lock();
-        if state.is_over {
-            // `called` goes behind the lock.
-            drop(state);
-            return;
-        }
         // Behind them are those that came meanwhile.
         called.append(&mut state.listeners);
         state.listeners = called;
