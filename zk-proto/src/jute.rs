@@ -32,6 +32,9 @@ pub trait Decode<'a>: Sized {
     /// The fewest bytes that a value takes on the wire: bounds what a vector's count may reserve.
     const LEN_MIN: usize;
 
+    /// Every value takes as many. Where they are all there, no field of a record is looked at to see whether it is.
+    const LEN_FIXED: bool = false;
+
     /// Reads one value and moves the reader behind it.
     ///
     /// # Errors
@@ -65,6 +68,13 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub const fn remaining(&self) -> usize {
         self.rest.len()
+    }
+
+    /// The next `len` bytes by themselves, if they are there.
+    pub(crate) fn split(&mut self, len: usize) -> Option<Self> {
+        let (head, tail) = self.rest.split_at_checked(len)?;
+        self.rest = tail;
+        Some(Self { frame: self.frame, rest: head })
     }
 
     /// The bytes not read yet.
@@ -138,6 +148,7 @@ macro_rules! fixed {
         }
         impl Decode<'_> for $type {
             const LEN_MIN: usize = $len;
+            const LEN_FIXED: bool = true;
             fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 input.rest.$get().map_err(|short| {
                     Fault::Short { needed: short.requested, left: short.available }.into()
@@ -163,6 +174,7 @@ impl Encode for bool {
 
 impl Decode<'_> for bool {
     const LEN_MIN: usize = 1;
+    const LEN_FIXED: bool = true;
     /// Every byte but zero is true, as in Java.
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(u8::decode(input)? != 0)
@@ -178,6 +190,7 @@ macro_rules! newtypes {
         }
         impl Decode<'_> for $type {
             const LEN_MIN: usize = <$inner as Decode<'static>>::LEN_MIN;
+            const LEN_FIXED: bool = true;
             fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 <$inner>::decode(input).map(Self)
             }
@@ -205,6 +218,7 @@ macro_rules! closed_newtypes {
         }
         impl Decode<'_> for $type {
             const LEN_MIN: usize = <$inner as Decode<'static>>::LEN_MIN;
+            const LEN_FIXED: bool = true;
             fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 <$inner>::decode(input).map(Self::raw)
             }

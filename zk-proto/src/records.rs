@@ -42,13 +42,24 @@ macro_rules! records {
     };
     (@methods $lt:lifetime $name:ident { $($field:ident: $type:ty,)* }) => {
         const LEN_MIN: usize = 0 $(+ <$type as Decode<$lt>>::LEN_MIN)*;
+        const LEN_FIXED: bool = true $(&& <$type as Decode<$lt>>::LEN_FIXED)*;
         fn decode(_input: &mut Reader<$lt>) -> Result<Self, DecodeError> {
-            Ok(Self { $($field: Decode::decode(_input).map_err(|e| e.at(stringify!($name), stringify!($field)))?,)* })
+            if Self::LEN_FIXED && let Some(mut whole) = _input.split(Self::LEN_MIN) {
+                let _input = &mut whole;
+                return records!(@fields _input $name { $($field,)* });
+            }
+            records!(@fields _input $name { $($field,)* })
         }
         fn skip(_input: &mut Reader<$lt>) -> Result<(), DecodeError> {
+            if Self::LEN_FIXED && _input.split(Self::LEN_MIN).is_some() {
+                return Ok(());
+            }
             $(<$type>::skip(_input).map_err(|e| e.at(stringify!($name), stringify!($field)))?;)*
             Ok(())
         }
+    };
+    (@fields $input:ident $name:ident { $($field:ident,)* }) => {
+        Ok(Self { $($field: Decode::decode($input).map_err(|e| e.at(stringify!($name), stringify!($field)))?,)* })
     };
 }
 
