@@ -197,7 +197,7 @@ impl Machine {
 
     /// A watched change.
     pub(crate) fn event(&mut self, now: Instant, event: &WatchedEvent) {
-        let path = Arc::from(event.path.as_str());
+        let path = self.known(&event.path);
         let zxid = event.zxid;
         let since = if zxid.is_some() { zxid } else { Zxid(self.answered.0.saturating_add(1)) };
         match event.event_type {
@@ -219,6 +219,12 @@ impl Machine {
         self.restless(now);
     }
 
+    /// A path as the copy has it, or a new one. An event of a known znode so allocates nothing, and what has to be looked at for
+    /// its answer is near by then.
+    fn known(&self, path: &str) -> Arc<str> {
+        self.nodes.get_key_value(path).map_or_else(|| path.into(), |(path, _)| path.clone())
+    }
+
     fn restless(&mut self, now: Instant) {
         self.unrest_since.get_or_insert(now);
     }
@@ -228,7 +234,7 @@ impl Machine {
         if child != &*self.root
             && let Some(parent) = path::parent(child)
         {
-            self.wants.want(parent.into(), Kind::Data, zxid, since);
+            self.wants.want(self.known(parent), Kind::Data, zxid, since);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The mirror over the in-process server.
 
+#[path = "mirror/allocations.rs"]
+mod allocations;
 #[path = "mirror/faults.rs"]
 mod faults;
 #[path = "mirror/given_up.rs"]
