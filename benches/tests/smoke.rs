@@ -1,4 +1,5 @@
-//! Every command runs from end to end on the in-process server, for a moment. What it measures there says nothing.
+//! Every command runs from end to end on the in-process server, for a moment. What it measures there says nothing. Only what
+//! becomes of a real server needs Java.
 
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 
@@ -10,7 +11,10 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use zk_testkit::server::{TestEnsemble, TestServer};
+use zk_testkit::{
+    launcher::{Version, prefetch},
+    server::{TestEnsemble, TestServer},
+};
 
 /// Runs zk-bench in a folder; what it prints. It must end well.
 fn bench(folder: &Path, line: &str) -> String {
@@ -196,6 +200,40 @@ fn a_zk_bench_that_is_killed_leaves_no_watcher_behind() {
     let begun = Instant::now();
     while !watchers.iter().all(|(id, _)| has_ended(*id)) {
         assert!(begun.elapsed() < PATIENCE, "{watchers:?}");
+        thread::yield_now();
+    }
+}
+
+/// The same of a real server, which is a child of the script that keeps it.
+#[test]
+fn a_zk_bench_that_is_killed_leaves_no_java_behind() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(prefetch(&[Version::any()])).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zk-bench"));
+    command.args(format!("notify {ONE_ROUND} --seconds 600 --rate 50 --keys 5 --server any").split_whitespace());
+    // The server's data is there, too, and nobody else could remove it.
+    command.current_dir(folder.path()).env("TMPDIR", folder.path());
+    let mut bench = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    let java = loop {
+        let started = children(bench.id());
+        let is_measured = started.iter().any(|(_, line)| line.contains("-watcher "));
+        // The script's other half, which kills it, has the same command line, behind its own.
+        let is_java = |line: &str| line.contains("zookeeper") && !line.starts_with("sh ");
+        let java = started.iter().flat_map(|(id, _)| children(*id)).find(|(_, line)| is_java(line));
+        if let (true, Some((java, _))) = (is_measured, java) {
+            break java;
+        }
+        assert!(begun.elapsed() < PATIENCE && bench.try_wait().unwrap().is_none(), "{started:?}");
+        thread::yield_now();
+    };
+    assert!(!has_ended(java));
+    bench.kill().unwrap();
+    bench.wait().unwrap();
+    let begun = Instant::now();
+    while !has_ended(java) {
+        assert!(begun.elapsed() < PATIENCE, "the server {java} lives on");
         thread::yield_now();
     }
 }

@@ -43,16 +43,7 @@ impl Process {
     }
 
     fn spawn_blocking(program: &Path, args: &[OsString], log: &Path) -> io::Result<Self> {
-        let mut script = Command::new("sh")
-            .args(["-c", LEASH, "leash"])
-            .arg(log)
-            .arg(program)
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0) // so that Ctrl-C in a terminal ends the test only, and the leash does the rest
-            .spawn()?;
+        let mut script = leashed(program, args, log).stdout(Stdio::piped()).spawn()?;
         let no_pipe = || io::Error::other("no pipe to the shell");
         let leash = script.stdin.take().ok_or_else(no_pipe)?;
         let mut line = String::new();
@@ -105,9 +96,21 @@ impl Drop for Process {
     }
 }
 
+/// The script with what it runs; its standard input is the leash, and the pid is what it says.
+fn leashed(program: &Path, args: &[OsString], log: &Path) -> Command {
+    let mut script = Command::new("sh");
+    script.args(["-c", LEASH, "leash"]).arg(log).arg(program).args(args).stdin(Stdio::piped()).stderr(Stdio::null());
+    script.process_group(0); // so that Ctrl-C in a terminal ends the test only, and the leash does the rest
+    script
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{env, fs};
+
+    /// Says to the test binary that it is the parent that is killed.
+    const PARENT: &str = "ZK_TESTKIT_PARENT_THAT_IS_KILLED";
 
     async fn sleeper() -> Process {
         let log = PathBuf::from("/dev/null");
@@ -137,5 +140,68 @@ mod tests {
         process.signal(Signal::STOP).unwrap();
         drop(process);
         assert!(rustix::process::test_kill_process(pid).is_err());
+    }
+
+    /// Between the start of the script and the pid that it says there is no one yet who could end the program but the script.
+    #[test]
+    fn it_dies_with_a_parent_that_has_not_heard_its_pid() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let (nobody, said) = io::pipe().unwrap();
+        drop(nobody);
+        let args = ["-c".into(), "echo $$; exec sleep 1000".into()];
+        let mut script = leashed(Path::new("sh"), &args, log.path()).stdout(said).spawn().unwrap();
+        until("it runs", || fs::read_to_string(log.path()).unwrap().ends_with('\n'));
+        let pid = fs::read_to_string(log.path()).unwrap().trim().parse().unwrap();
+        script.wait().unwrap(); // lets go of the leash first
+        until("it has ended", || has_ended(pid));
+    }
+
+    #[test]
+    fn it_dies_with_its_parent_also_when_it_is_stopped() {
+        let mut parent = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "launcher::process::tests::parent_that_is_killed", "--ignored", "--nocapture"])
+            .env(PARENT, "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let pid = lines.find_map(|line| line.split_once("started ")?.1.parse().ok()).unwrap();
+        until("it is stopped", || state(pid) == Some('T'));
+        parent.kill().unwrap(); // SIGKILL: no drop runs
+        parent.wait().unwrap();
+        until("it has ended", || has_ended(pid));
+    }
+
+    #[tokio::test]
+    #[ignore = "the process that the test above starts and kills"]
+    async fn parent_that_is_killed() {
+        if env::var_os(PARENT).is_some() {
+            // No SIGHUP ends it.
+            let script = "trap '' HUP; kill -STOP $$; exec sleep 1000";
+            let process =
+                Process::spawn("sh".into(), vec!["-c".into(), script.into()], "/dev/null".into()).await.unwrap();
+            println!("started {}", process.pid());
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+        let begin = Instant::now();
+        while !is_so() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "not so yet: {what}");
+            thread::yield_now();
+        }
+    }
+
+    /// The letter for it; none if there is no such process.
+    fn state(pid: u32) -> Option<char> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit(')').next()?.trim_start().chars().next() // behind the name, which may hold anything
+    }
+
+    /// Be it that nobody has asked for its exit code.
+    fn has_ended(pid: u32) -> bool {
+        matches!(state(pid), None | Some('Z' | 'X'))
     }
 }

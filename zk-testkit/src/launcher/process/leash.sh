@@ -5,11 +5,13 @@ shift
 exec 3<&0 </dev/null
 "$@" 3<&- >>"$log" 2>&1 &
 program=$!
-echo "$program"
-exec >/dev/null
-(while read -r _; do :; done; kill -9 "$program") <&3 3<&- &
+# If PROGRAM is stopped when our parent dies, the kernel sends all of us a SIGHUP.
+(trap '' HUP; while read -r _; do :; done; kill -9 "$program") <&3 3<&- >/dev/null &
 watcher=$!
 exec 3<&-
+# Ends us with a SIGPIPE if our parent is dead already: all that watches stands by now.
+echo "$program"
+exec >/dev/null
 wait "$program"
 code=$?
 kill -9 "$watcher"
