@@ -1,10 +1,13 @@
-//! Typed configuration out of a subtree: it follows every change, and says openly when it may be stale.
+//! Typed configuration out of a subtree: a listener keeps it up to date, a subscriber tells of every change, and it says openly
+//! when it may be stale.
 //!
 //! `cargo run -p zk-config --example live_config [CONNECT_STRING]`; without servers, one is started in this process, and is
 //! stopped for a moment.
 
+use arc_swap::ArcSwap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use zk_client::{Client, OPEN_ACL_UNSAFE};
 use zk_config::{Mirror, Snapshot, Update};
 use zk_testkit::server::TestServer;
@@ -41,27 +44,38 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let mirror = Mirror::start(&client, ROOT)?;
-    mirror.ready().await?;
-    let (snapshot, mut changes) = mirror.subscribe();
-    let mut current = limits(&snapshot)?;
-    println!("to begin with: {current:?}");
+    let begin = Arc::new(limits(&*mirror.ready().await?)?);
+    println!("to begin with: {begin:?}");
+    // What every request asks for, a listener keeps up to date: it is called where the mirror publishes, and no task has to be
+    // woken. Everything else of this client waits for it meanwhile, so it is short, and neither blocks nor prints.
+    let current = Arc::new(ArcSwap::new(begin.clone()));
+    let keep = current.clone();
+    let (first, _listening) = mirror.listen(move |snapshot, _| {
+        // What cannot be read is not taken over.
+        if let Ok(new) = limits(snapshot) {
+            keep.store(Arc::new(new));
+        }
+    });
+    // What came before it listened; a listener that was called already knows better.
+    current.compare_and_swap(&begin, Arc::new(limits(&first)?));
 
-    // Somebody sets it elsewhere. What cannot be read is not taken over.
+    // Who prints, waits or works subscribes: that is a task of its own, which is woken, and may take its time.
+    let (_, mut changes) = mirror.subscribe();
+    // Somebody sets it elsewhere.
     for burst in ["200", "\"a few\"", "300"] {
         client.set_data(&format!("{ROOT}/burst"), burst.as_bytes(), None).await?;
         let Some(Update::Changes(batch)) = changes.next().await else { break };
-        match limits(&mirror.snapshot()) {
-            Ok(new) => current = new,
-            Err(error) => println!("not taken over: {error}"),
+        if let Err(error) = limits(&mirror.snapshot()) {
+            println!("not taken over: {error}");
         }
-        println!("as of {}: {current:?}", batch.revision);
+        println!("as of {}: {:?}", batch.revision, current.load());
     }
 
     if is_own {
         let mut status = mirror.status_channel();
         server.stop().await;
         let stale = status.wait_for(|status| !status.live).await?.clone();
-        println!("stale: confirmed {:?} ago, up to {}; still {current:?}", stale.staleness(), stale.confirmed);
+        println!("stale: confirmed {:?} ago, up to {}; still {:?}", stale.staleness(), stale.confirmed, current.load());
         server.start_again().await?;
         let live = status.wait_for(|status| status.live).await?.clone();
         println!("live again: all {} znodes compared, as of {}", mirror.snapshot().len(), live.revision);

@@ -46,8 +46,8 @@
 //! current-thread runtime of their own if every microsecond counts, build with `lto = "fat"` and `codegen-units = 1`, and then with a profile of
 //! your service (`-C profile-generate`, `-C profile-use`, as `benches/profiled` does): that is worth another fifth of the CPU.
 //!
-//! To try it: `cargo run -p zk-config --example live_config`, typed configuration that says when it is stale, and
-//! `--example mirror`; both start a server of their own.
+//! To try it: `cargo run -p zk-config --example live_config`, typed configuration that a listener keeps and that says
+//! when it is stale, and `--example mirror`; both start a server of their own.
 //!
 //! # What is promised
 //!
