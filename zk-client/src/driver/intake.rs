@@ -2,6 +2,7 @@
 
 use super::{
     COMMANDS_A_TURN, Driver, IN_FLIGHT_MAX,
+    fanout::Line,
     ticket::{Command, Ticket},
 };
 
@@ -82,7 +83,24 @@ impl Driver {
         for (ticket, outcome) in self.session.tickets() {
             ticket.expire(now, outcome);
         }
-        self.session.withdraw(|ticket| matches!(ticket, Ticket::Call(caller) if caller.is_gone()));
+        self.withdraw();
         self.held.retain_mut(|command| !command.is_too_late(now));
+    }
+
+    /// Takes back what waits for a connection and whose callers were told. A read that would have left a watch leaves none:
+    /// whoever was told has no watch, and others on the path keep theirs.
+    pub(super) fn withdraw(&mut self) {
+        let (now, mut reads) = (self.now, Vec::new());
+        self.session.withdraw(|ticket| {
+            let is_given_up = ticket.is_given_up();
+            if let (true, Ticket::Oneshot { path, kind, .. }) = (is_given_up, ticket) {
+                reads.push((path.clone(), *kind));
+            }
+            is_given_up
+        });
+        let line = &mut Line { session: &mut self.session, now };
+        for (path, kind) in reads {
+            self.fanout.read_interrupted(line, &path, kind);
+        }
     }
 }

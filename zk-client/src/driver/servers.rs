@@ -55,7 +55,7 @@ impl Driver {
                 caller.give_up(Outcomes::Unreachable(unreachable.clone()));
             }
         }
-        self.session.withdraw(|ticket| matches!(ticket, Ticket::Call(caller) if caller.is_gone()));
+        self.withdraw();
     }
 
     /// Leaves the server once nothing is on its way; answers whether it did.

@@ -70,6 +70,20 @@ impl Ticket {
             Self::Inline { .. } | Self::Watch { .. } => {}
         }
     }
+
+    /// Whether its caller was told before there was an outcome, so that it must not leave any more.
+    pub(crate) const fn is_given_up(&self) -> bool {
+        match self {
+            Self::Call(caller) | Self::Oneshot { answer: Some(caller), .. } => caller.is_gone(),
+            // Nobody's alone, the fan-out's, or a consumer's.
+            Self::Batch(_)
+            | Self::Again(_)
+            | Self::Inline { .. }
+            | Self::Watch { .. }
+            | Self::Unwatch { .. }
+            | Self::Oneshot { answer: None, .. } => false,
+        }
+    }
 }
 
 /// What a handle asks of the driver; executed in order.

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of time.
 
-use super::{Outcome, Session, Waiting, inflight::Purpose};
+use super::{Change, Outcome, Session, Waiting, inflight::Purpose};
 
 impl<T> Session<T> {
     /// The ticket of each request without an answer, oldest first, and how the request would end if it ended now:
@@ -16,10 +16,12 @@ impl<T> Session<T> {
         sent.chain(self.waiting.iter_mut().map(|waiting| (&mut waiting.ticket, Outcome::NotSent)))
     }
 
-    /// Takes back requests that wait for a connection: they are never sent, and their tickets never come back. A request
-    /// that changes watches stays.
+    /// Takes back requests that wait for a connection: they are never sent, and their tickets never come back. One that
+    /// would set a watch sets none. One that removes some stays, because what sets them may wait before it.
     pub fn withdraw(&mut self, mut unwanted: impl FnMut(&T) -> bool) {
-        self.waiting.retain(|Waiting { change, ticket, .. }| change.is_some() || !unwanted(ticket));
+        self.waiting.retain(|Waiting { change, ticket, .. }| {
+            matches!(change, Some(Change::Remove(..) | Change::RemoveAll(_))) || !unwanted(ticket)
+        });
     }
 
     /// Whether data of an unknown length is on its way that its owner gets as it was read. A transport that reads the

@@ -4,7 +4,7 @@ use crate::stage::{Stage, create, pass, settle, until_connected, until_suspended
 use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::Instant;
-use zk_client::{CreateMode, Error, OPEN_ACL_UNSAFE, OpCode, Outcome};
+use zk_client::{CreateMode, Error, EventType, OPEN_ACL_UNSAFE, OpCode, Outcome, WatchKind, WatchMode};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -74,6 +74,54 @@ async fn what_waits_for_a_connection_when_its_time_is_over_is_never_sent() {
     assert_eq!(within(waits).await.unwrap().version, 1, "only the patient one was carried out");
     let writes = server.requests().iter().filter(|request| request.op == OpCode::SET_DATA).count();
     assert_eq!(writes, 1);
+}
+
+/// A read that would have left a watch: it is not sent either, and its watch is not set. Who has a watch of the same path keeps
+/// it, whether set before or asked for meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_read_with_a_watch_whose_time_was_over_before_it_left_leaves_none() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    for path in ["/a", "/b", "/c"] {
+        create(&client, path, b"").await;
+    }
+    let (_, kept) = within(client.get_data_and_watch("/a")).await.unwrap();
+    let (_, dropped) = within(client.get_data_and_watch("/c")).await.unwrap();
+    server.black_hole(true);
+    server.drop_connections();
+    until_suspended(&client).await;
+    drop(server.take_requests());
+    let hasty = client.with_timeout(SECOND);
+    let patient = client.get_children_and_watch("/a");
+    let reads = ["/a", "/b", "/c"].map(|path| hasty.get_data_and_watch(path));
+    let (exists, names) = (hasty.exists_and_watch("/b"), hasty.get_children_and_watch("/b"));
+    settle().await;
+    // The server's watch is kept for the read on the same path, as long as that may be sent.
+    drop(dropped);
+    let ends = within(async { tokio::join!(join_all(reads), exists, names) }).await;
+    for read in ends.0 {
+        assert_eq!(read.map(drop), Err(timed_out(OpCode::GET_DATA, Outcome::NotSent)));
+    }
+    assert_eq!(ends.1.map(drop), Err(timed_out(OpCode::EXISTS, Outcome::NotSent)));
+    assert_eq!(ends.2.map(drop), Err(timed_out(OpCode::GET_CHILDREN2, Outcome::NotSent)));
+    let mut known: Vec<_> = within(client.watches()).await.unwrap().into_iter().map(|it| (it.path, it.kind)).collect();
+    known.sort_by_key(|(_, kind)| *kind == WatchKind::Child);
+    assert_eq!(known, [("/a".to_owned(), WatchKind::Data), ("/a".to_owned(), WatchKind::Child)]);
+    // Nothing is in the way of another kind of watch.
+    let stream = client.watch("/b", WatchMode::PERSISTENT);
+    server.black_hole(false);
+    let (_, names) = within(patient).await.unwrap();
+    let _stream = within(stream).await.unwrap();
+    within(client.sync("/")).await.unwrap();
+    let reads = [OpCode::GET_DATA, OpCode::EXISTS, OpCode::GET_CHILDREN2];
+    let sent: Vec<_> = server.requests().into_iter().map(|it| it.op).filter(|op| reads.contains(op)).collect();
+    assert_eq!(sent, [OpCode::GET_CHILDREN2], "only the patient one was sent");
+    let watched: Vec<_> = server.watches().into_values().flatten().map(|it| it.path).collect();
+    assert_eq!(watched, ["/a", "/a", "/b"]);
+    server.set("/a", b"1").unwrap();
+    assert_eq!(within(kept).await.unwrap().event_type, EventType::NODE_DATA_CHANGED);
+    server.create("/a/x", b"").unwrap();
+    assert_eq!(within(names).await.unwrap().event_type, EventType::NODE_CHILDREN_CHANGED);
 }
 
 /// More calls than may be on their way at a time, and more than the driver keeps: each ends in time.

@@ -1,10 +1,10 @@
 //! Connections that break and sessions that are closed.
 
-use super::script::{ID, Script, accept_frame, config, get_data, reply_frame};
+use super::script::{ID, Script, accept_frame, config, get_data, reply_frame, set_data};
 use crate::{
     ErrorCode, SessionConfig,
     records::Empty,
-    session::{Outcome, State, WatchKind, xid},
+    session::{Change, Outcome, State, WatchKind, xid},
 };
 use alloc::vec::Vec;
 
@@ -162,6 +162,25 @@ fn what_was_not_given_out_waits_for_the_next_connection() {
     assert_eq!(s.sent(), ["connect 0x7 seen 0x0", "auth digest", "9 getData /a", "10 getData /b"]);
     s.ok([xid::AUTH, 9, 10]);
     assert_eq!(s.events(), ["up 0x7 resumed 6s", "auth: ok", "a: ok", "b: ok"]);
+    assert_eq!(s.session.watches().collect::<Vec<_>>(), [("/b", WatchKind::Data)]);
+}
+
+/// What is taken back is never sent and sets nothing; what removes a watch may be of one that is set before it.
+#[test]
+fn what_is_taken_back_sets_no_watch_and_removals_are_not_taken_back() {
+    let mut s = Script::new(config());
+    s.watch(WatchKind::Data, "/a", "a");
+    s.watch(WatchKind::Data, "/b", "b");
+    s.submit(set_data("/c"), Some(Change::Remove(WatchKind::Child, "/c".into())), "c");
+    s.submit(set_data("/d"), Some(Change::RemoveAll("/d".into())), "d");
+    s.call("e");
+    s.session.withdraw(|ticket| *ticket != "b");
+    assert_eq!(s.session.queued(), 3);
+    s.dial();
+    s.accept(ID);
+    assert_eq!(s.sent()[1..], ["1 getData /b", "2 setData /c", "3 setData /d"]);
+    s.ok([1, 2, 3]);
+    assert_eq!(s.events(), ["up 0x7 new 6s", "b: ok", "c: ok", "d: ok"]);
     assert_eq!(s.session.watches().collect::<Vec<_>>(), [("/b", WatchKind::Data)]);
 }
 
