@@ -88,6 +88,8 @@ struct Identity<T> {
     auth: Zeroizing<Box<[u8]>>,
     /// Who waits for the first answer.
     ticket: Option<T>,
+    /// It was given out on a connection that is gone, and not answered there.
+    in_doubt: bool,
 }
 
 /// A request that waits for a connection.
@@ -219,7 +221,7 @@ impl<T> Session<T> {
         }
         let index = self.identities.len();
         let auth = Zeroizing::new(auth.into());
-        self.identities.push(Identity { scheme: scheme.into(), auth, ticket: Some(ticket) });
+        self.identities.push(Identity { scheme: scheme.into(), auth, ticket: Some(ticket), in_doubt: false });
         if matches!(self.state, State::Authenticating | State::Up) {
             self.send_auth(index);
         }

@@ -1,8 +1,9 @@
 //! How connections and sessions come to an end, and what becomes of the requests that were on their way.
 
 use super::{
-    Credentials, EncodedRequest, End, Event, Interruption, Loss, Outcome, Session, State, Step, Waiting,
+    Credentials, EncodedRequest, End, Event, Identity, Interruption, Loss, Outcome, Session, State, Step, Waiting,
     inflight::{Pending, Purpose},
+    xid,
 };
 use crate::id::{SessionId, Zxid};
 use alloc::vec::Vec;
@@ -62,22 +63,25 @@ impl<T> Session<T> {
         let by = self.refuses().unwrap_or(Interruption::Closed);
         self.interrupt_sent(by);
         self.interrupt_waiting(by);
-        for ticket in self.identities.drain(..).filter_map(|identity| identity.ticket) {
-            self.events.push_back(Event::Interrupted { ticket, by, outcome: Outcome::Unknown });
+        for Identity { ticket, in_doubt, .. } in self.identities.drain(..) {
+            let outcome = if in_doubt { Outcome::Unknown } else { Outcome::NotSent };
+            self.events.extend(ticket.map(|ticket| Event::Interrupted { ticket, by, outcome }));
         }
         self.events.push_back(Event::Ended(end));
     }
 
     /// What is still in the outbox never leaves: its requests wait again, before those that waited all along. Everything
-    /// else there goes with its connection. So nothing is counted while things go well.
+    /// else there goes with its connection, and of the identities those that have left are in doubt. So nothing is counted
+    /// while things go well.
     fn recall(&mut self) {
-        if self.outbox.is_empty() {
-            return;
-        }
         let mut outbox = self.outbox.split();
         let mut frames = Vec::new();
         while let Some(frame) = EncodedRequest::take_back(&mut outbox) {
             frames.push(frame);
+        }
+        let unsent = frames.iter().filter(|(xid, _)| *xid == xid::AUTH).count();
+        for index in self.auths.iter().take(self.auths.len().saturating_sub(unsent)) {
+            self.identities.get_mut(*index).into_iter().for_each(|identity| identity.in_doubt = true);
         }
         for (xid, request) in frames.into_iter().rev() {
             // Pings and auth packets are nobody's.

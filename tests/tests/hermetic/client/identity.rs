@@ -1,7 +1,9 @@
 //! Who we are to the server, on every connection.
 
-use crate::stage::{Stage, create, until, until_connected, until_suspended, within};
-use zk_client::{CREATOR_ALL_ACL, ClientInfo, CreateMode, End, Error, ErrorCode, OpCode, SessionState};
+use crate::stage::{Stage, create, settle, until, until_connected, until_suspended, within};
+use zk_client::{
+    CREATOR_ALL_ACL, ClientInfo, CreateMode, End, Error, ErrorCode, Interruption, OpCode, Outcome, SessionState,
+};
 use zk_testkit::server::Profile;
 
 // goal: N13
@@ -55,6 +57,37 @@ async fn a_bad_scheme_ends_the_session_for_good() {
 
     let at_start = within(server.connector().auth("moon", b"x").connect()).await;
     assert!(at_start.is_ok() || matches!(at_start, Err(Error::Interrupted { .. })), "{at_start:?}");
+}
+
+/// An identity waits for a connection as long as its session lives, and is in doubt only if it was sent on one.
+#[tokio::test(start_paused = true)]
+async fn an_identity_that_never_left_was_not_sent() {
+    let server = Stage::start().await;
+    let closed = |end: Result<(), Error>| match end {
+        Err(Error::Interrupted { op: OpCode::AUTH, by: Interruption::Closed, outcome }) => outcome,
+        other => panic!("{other:?}"),
+    };
+    server.black_hole(true);
+    let never_connected = server.connector().connect_in_background();
+    let waits = never_connected.add_auth("digest", b"ann:secret");
+    settle().await;
+    within(never_connected.close()).await;
+    assert_eq!(closed(within(waits).await), Outcome::NotSent);
+    server.black_hole(false);
+
+    let client = server.connect().await;
+    server.hold_replies(true);
+    let sent = client.add_auth("digest", b"ann:secret");
+    settle().await;
+    server.black_hole(true);
+    server.drop_connections();
+    until_suspended(&client).await;
+    let waits = client.add_auth("digest", b"bob:secret");
+    settle().await;
+    within(client.close()).await;
+    assert_eq!(closed(within(sent).await), Outcome::Unknown, "the server has it");
+    assert_eq!(closed(within(waits).await), Outcome::NotSent);
+    assert_eq!(server.requests().iter().filter(|request| request.op == OpCode::AUTH).count(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -81,8 +81,34 @@ fn closing_without_a_connection_ends_at_once() {
     s.session.add_auth(s.now, "digest", b"x", "auth");
     s.dial();
     s.session.close(s.now);
-    assert_eq!(s.events(), ["auth: Closed Unknown", "ended Closed"]);
+    assert_eq!(s.events(), ["auth: Closed NotSent", "ended Closed"]);
     assert_eq!(s.sent(), ["connect 0x0 seen 0x0"]);
+}
+
+/// In doubt is an identity that was given out on any connection; one that never was, or was taken back, is not.
+#[test]
+fn an_identity_is_in_doubt_once_it_has_left() {
+    let mut s = Script::up();
+    s.session.add_auth(s.now, "digest", b"x", "left");
+    assert_eq!(s.sent(), ["auth digest"]);
+    s.session.add_auth(s.now, "digest", b"y", "put in the outbox");
+    s.session.handle_closed();
+    s.session.add_auth(s.now, "digest", b"z", "waits");
+    s.dial();
+    accept_and_more(&mut s, &GARBAGE);
+    s.session.close(s.now);
+    let lost = "lost Frame(NegativeLength(-1))";
+    let ends = ["left: Closed Unknown", "put in the outbox: Closed NotSent", "waits: Closed NotSent", "ended Closed"];
+    assert_eq!(s.events(), [&["lost Transport", "up 0x7 resumed 6s", lost][..], &ends].concat());
+
+    let mut s = Script::up();
+    s.session.add_auth(s.now, "digest", b"bob:wrong", "auth");
+    s.session.add_auth(s.now, "digest", b"x", "left");
+    s.sent();
+    s.session.add_auth(s.now, "digest", b"y", "put in the outbox");
+    s.reply(xid::AUTH, 0, ErrorCode::AUTH_FAILED);
+    let ends = ["auth: AUTH_FAILED(-115)", "left: AuthFailed Unknown", "put in the outbox: AuthFailed NotSent"];
+    assert_eq!(s.events()[..3], ends);
 }
 
 #[test]
@@ -107,6 +133,7 @@ fn a_refused_identity_ends_the_session() {
     s.call("a");
     s.session.add_auth(s.now, "digest", b"bob:wrong", "auth");
     s.session.add_auth(s.now, "ip", b"", "auth2");
+    assert_eq!(s.sent(), ["1 getData /a", "auth digest", "auth ip"]);
     s.reply(xid::AUTH, 0, ErrorCode::AUTH_FAILED);
     let end = [
         "auth: AUTH_FAILED(-115)",

@@ -289,7 +289,8 @@ impl Rules {
             let is_first = self.identities.get_mut(identity).map(|is| !std::mem::replace(is, true));
             hold!("W4", is_first == Some(true), "identity {identity} was answered twice");
             let is_sent = identity < self.identities_sent;
-            hold!("W5", !is_sent || outcome == Sending::Unknown, "identity {identity} was sent");
+            let is_in_doubt = outcome == Sending::Unknown;
+            hold!("W5", is_sent == is_in_doubt, "identity {identity} was sent: {is_sent}, and ends as {outcome:?}");
             return Ok(());
         }
         hold!("W6", self.last_interrupted < Some(ticket), "ticket {ticket} ends behind {:?}", self.last_interrupted);
