@@ -322,7 +322,7 @@ impl<T> Session<T> {
     }
 
     /// Bytes for the transport, everything there is. A request counts as sent once it was given out here, whatever becomes
-    /// of the bytes; until then, a lost connection makes it wait for the next one.
+    /// of the bytes; until then, a lost connection makes it wait for the next one, and a reply to it ends the connection.
     pub fn poll_transmit(&mut self) -> Option<BytesMut> {
         (!self.outbox.is_empty()).then(|| self.outbox.split())
     }

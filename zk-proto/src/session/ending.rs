@@ -3,7 +3,6 @@
 use super::{
     Credentials, EncodedRequest, End, Event, Identity, Interruption, Loss, Outcome, Session, State, Step, Waiting,
     inflight::{Pending, Purpose},
-    xid,
 };
 use crate::id::{SessionId, Zxid};
 use alloc::vec::Vec;
@@ -74,14 +73,13 @@ impl<T> Session<T> {
     /// else there goes with its connection, and of the identities those that have left are in doubt. So nothing is counted
     /// while things go well.
     fn recall(&mut self) {
+        for index in self.auths.iter().take(self.auths_given_out()) {
+            self.identities.get_mut(*index).into_iter().for_each(|identity| identity.in_doubt = true);
+        }
         let mut outbox = self.outbox.split();
         let mut frames = Vec::new();
         while let Some(frame) = EncodedRequest::take_back(&mut outbox) {
             frames.push(frame);
-        }
-        let unsent = frames.iter().filter(|(xid, _)| *xid == xid::AUTH).count();
-        for index in self.auths.iter().take(self.auths.len().saturating_sub(unsent)) {
-            self.identities.get_mut(*index).into_iter().for_each(|identity| identity.in_doubt = true);
         }
         for (xid, request) in frames.into_iter().rev() {
             // Pings and auth packets are nobody's.

@@ -136,7 +136,8 @@ pub enum Loss {
     Decode(DecodeError),
     /// A frame's length is negative.
     Frame(NegativeLength),
-    /// A reply came that nothing waits for, or that cannot be the next one: an earlier one was lost.
+    /// A reply came that nothing waits for, or to what has not left yet, or one that cannot be the next: an earlier one was
+    /// lost.
     UnexpectedReply {
         /// Its number.
         xid: i32,
@@ -220,7 +221,7 @@ impl fmt::Display for Loss {
             Self::Decode(error) => write!(f, "the server sent what cannot be read: {error}"),
             Self::Frame(error) => write!(f, "the server sent what cannot be read: {error}"),
             Self::UnexpectedReply { xid } => {
-                write!(f, "the server sent a reply to no request, or left one out: xid {xid}")
+                write!(f, "the server sent a reply to no request that was sent, or left one out: xid {xid}")
             }
             Self::SaslUnanswered => f.write_str("closed by the server in the middle of the SASL exchange; see its log"),
             Self::WatchesRefused(code) => write!(f, "the server refused to set the watches again: {code}"),

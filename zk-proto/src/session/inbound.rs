@@ -94,9 +94,10 @@ impl<T> Session<T> {
     }
 
     fn handle_auth(&mut self, header: &ReplyHeader) {
-        let Some(index) = self.auths.pop_front() else {
+        if self.auths_given_out() == 0 {
             return self.lose(Loss::UnexpectedReply { xid: header.xid });
-        };
+        }
+        let Some(index) = self.auths.pop_front() else { return };
         if let Some(ticket) = self.identities.get_mut(index).and_then(|identity| identity.ticket.take()) {
             let result = match header.err {
                 ErrorCode::OK => Ok(Bytes::new()),
@@ -110,6 +111,10 @@ impl<T> Session<T> {
     }
 
     fn handle_reply(&mut self, header: &ReplyHeader, body: Bytes, too_large: Option<TooLarge>) {
+        // Usually everything was given out before anything arrives.
+        if !self.outbox.is_empty() && self.is_unsent(header.xid) {
+            return self.lose(Loss::UnexpectedReply { xid: header.xid });
+        }
         let Some(pending) = self.in_flight.take(header.xid, header.err) else {
             return self.lose(Loss::UnexpectedReply { xid: header.xid });
         };

@@ -104,6 +104,23 @@ impl<T> Session<T> {
         request::put_header(&mut self.outbox, xid, op, body_len);
     }
 
+    /// The numbers of what was not given out yet, oldest first.
+    pub(super) fn unsent(&self) -> impl Iterator<Item = i32> {
+        request::xids(&self.outbox)
+    }
+
+    /// Whether something of this number was not given out yet.
+    #[cold]
+    pub(super) fn is_unsent(&self, xid: i32) -> bool {
+        self.unsent().any(|unsent| unsent == xid)
+    }
+
+    /// How many unanswered auth packets were given out: the oldest ones.
+    pub(super) fn auths_given_out(&self) -> usize {
+        let unsent = self.unsent().filter(|xid| *xid == xid::AUTH).count();
+        self.auths.len().saturating_sub(unsent)
+    }
+
     pub(super) fn take_xid(&mut self) -> i32 {
         let xid = self.next_xid;
         self.next_xid = next_xid(xid);

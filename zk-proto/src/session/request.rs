@@ -104,6 +104,16 @@ impl EncodedRequest {
     }
 }
 
+/// The xid of each frame of an outbox; of a ConnectRequest, which has none, zero.
+pub(super) fn xids(mut outbox: &[u8]) -> impl Iterator<Item = i32> {
+    core::iter::from_fn(move || {
+        let (prefix, rest) = outbox.split_first_chunk()?;
+        let (frame, behind) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*prefix)).ok()?)?;
+        outbox = behind;
+        Some(i32::from_be_bytes(*frame.first_chunk()?))
+    })
+}
+
 /// Never the body: it may hold a value or a secret.
 impl fmt::Debug for EncodedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

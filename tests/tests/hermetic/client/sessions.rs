@@ -5,8 +5,10 @@ use std::time::Duration;
 use crate::stage::{SESSION, Stage, create, settle, until, until_connected, until_suspended, within};
 use tokio::time::Instant;
 use zk_client::{
-    Client, CreateMode, End, Error, ErrorCode, Interruption, OPEN_ACL_UNSAFE, OpCode, Outcome, SessionId, SessionState,
+    Client, CreateMode, End, Error, ErrorCode, Interruption, OPEN_ACL_UNSAFE, OpCode, Outcome, SessionEvent, SessionId,
+    SessionState, Zxid,
 };
+use zk_proto::{jute::Encode as _, records::ReplyHeader};
 use zk_testkit::server::ConnectAnswer;
 
 /// The states of a client, in short, from now on; what comes and goes within one turn of the driver is not seen.
@@ -86,6 +88,29 @@ async fn a_call_that_never_left_waits_for_a_connection_that_lasts() {
     assert_eq!(interrupted(within(closed).await), (Interruption::Closed, Outcome::NotSent));
     let writes = server.take_requests().into_iter().filter(|request| request.op == OpCode::SET_DATA);
     assert_eq!(writes.count(), 1, "what was not sent never was");
+}
+
+/// A server that answers what it has not got: nobody is told what it says, and the call waits for another connection.
+#[tokio::test(start_paused = true)]
+async fn a_reply_to_a_call_that_never_left_is_not_its_answer() {
+    let server = Stage::start().await;
+    server.create("/a", b"").unwrap();
+    let mut refusal = bytes::BytesMut::from(&[0, 0, 0, 16][..]);
+    ReplyHeader { xid: 1, zxid: Zxid(9), err: ErrorCode::NO_NODE }.encode(&mut refusal);
+    server.script_next_connect(ConnectAnswer::Followed(refusal.freeze()));
+    let client = server.connector().connect_in_background();
+    let mut events = client.session_events();
+    assert_eq!(within(client.set_data("/a", b"1", None)).await.unwrap().version, 1);
+    let mut suspended = 0;
+    while let Some(SessionEvent::Changed(state)) = within(events.next()).await {
+        suspended += usize::from(matches!(state, SessionState::Suspended { .. }));
+        if state.is_connected() && suspended > 0 {
+            break;
+        }
+    }
+    assert_eq!(suspended, 1, "the connection was given up for it");
+    let writes = server.take_requests().into_iter().filter(|request| request.op == OpCode::SET_DATA);
+    assert_eq!(writes.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]

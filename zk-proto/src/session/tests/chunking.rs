@@ -37,10 +37,15 @@ fn play<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
     s.session.add_auth(s.now, "digest", b"x", "auth");
     ["a", "b", "c", "d", "e"].into_iter().for_each(|ticket| s.call(ticket));
     s.dial();
-    let mut events = Vec::new();
+    let (mut events, mut greeting) = (Vec::new(), accept_frame(ID, 6000).len());
     for chunk in chunks {
-        s.receive(chunk);
-        events.extend(s.events());
+        // No server answers what it has not got: what follows the greeting comes behind what that lets out.
+        let (head, tail) = chunk.split_at(greeting.min(chunk.len()));
+        greeting -= head.len();
+        for part in [head, tail] {
+            s.receive(part);
+            events.extend(s.events());
+        }
     }
     events
 }
@@ -60,7 +65,7 @@ fn a_stream_cut_anywhere_gives_the_same_events() {
         "bookmark 0x9",
         "d: ok",
         "lost UnexpectedReply { xid: 9 }",
-        // e waits for another connection: nothing of it was ever given out.
+        "e: ConnectionLost Unknown",
     ];
     assert_eq!(whole, expected);
     for cut in 0..=stream.len() {

@@ -106,7 +106,7 @@ fn an_identity_is_in_doubt_once_it_has_left() {
     s.session.add_auth(s.now, "digest", b"x", "left");
     s.sent();
     s.session.add_auth(s.now, "digest", b"y", "put in the outbox");
-    s.reply(xid::AUTH, 0, ErrorCode::AUTH_FAILED);
+    s.receive_early(&reply_frame(xid::AUTH, 0, ErrorCode::AUTH_FAILED, &Empty {}));
     let ends = ["auth: AUTH_FAILED(-115)", "left: AuthFailed Unknown", "put in the outbox: AuthFailed NotSent"];
     assert_eq!(s.events()[..3], ends);
 }
@@ -216,10 +216,10 @@ fn what_is_taken_back_sets_no_watch_and_removals_are_not_taken_back() {
 fn what_was_given_out_is_in_doubt_and_what_came_behind_it_is_not() {
     let mut s = Script::up();
     s.call("sent");
-    s.session.submit(s.now, get_data("/b", false), None, "b");
+    s.call("b");
     s.session.submit(s.now, get_data("/c", false), None, "c");
     // A refusal may overtake; it does not make a request that has left one that has not.
-    s.reply(2, 0, ErrorCode::NO_NODE);
+    s.receive_early(&reply_frame(2, 0, ErrorCode::NO_NODE, &Empty {}));
     s.session.handle_closed();
     assert_eq!(s.events(), ["b: NO_NODE(-101)", "lost Transport", "sent: ConnectionLost Unknown"]);
     s.sent();
@@ -240,13 +240,13 @@ fn a_ping_that_was_not_given_out_takes_no_request_back() {
 
 #[test]
 fn what_was_not_given_out_before_the_end_was_not_sent() {
-    let mut s = Script::new(config());
+    let mut s = Script::up();
     s.session.add_auth(s.now, "digest", b"bob:wrong", "auth");
-    s.call("a");
-    s.dial();
-    accept_and_more(&mut s, &reply_frame(xid::AUTH, 0, ErrorCode::AUTH_FAILED, &Empty {}));
-    let end = ["a: AuthFailed NotSent", "ended AuthFailed(AUTH_FAILED(-115))"];
-    assert_eq!(s.events()[2..], end);
+    s.sent();
+    s.session.submit(s.now, get_data("/a", false), None, "a");
+    s.receive_early(&reply_frame(xid::AUTH, 0, ErrorCode::AUTH_FAILED, &Empty {}));
+    let end = ["auth: AUTH_FAILED(-115)", "a: AuthFailed NotSent", "ended AuthFailed(AUTH_FAILED(-115))"];
+    assert_eq!(s.events(), end);
 
     let mut s = Script::new(config());
     s.call("a");

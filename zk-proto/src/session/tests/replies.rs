@@ -1,12 +1,12 @@
 //! Replies and their requests.
 
-use super::script::{ID, Script, config, event_frame, framed, hex, reply_frame, set_data};
+use super::script::{ID, Script, accept_frame, config, event_frame, framed, get_data, hex, reply_frame, set_data};
 use crate::{
     ErrorCode, OpCode, SessionConfig,
     frame::TooLarge,
     ops,
     records::{AddWatchResponse, Empty, GetDataRequest},
-    session::{Credentials, Event, inflight::next_xid, xid},
+    session::{Credentials, Event, WatchKind, inflight::next_xid, xid},
     watch::EventType,
 };
 use alloc::{format, string::String, vec::Vec};
@@ -133,6 +133,54 @@ fn a_reply_to_no_request_ends_the_connection() {
     assert_eq!(s.events(), ["lost UnexpectedReply { xid: -4 }"]);
 }
 
+/// A server that answers what it cannot have got yet lies, whatever it says; what it answered is sent on the next connection.
+#[test]
+fn a_reply_to_what_has_not_left_ends_the_connection() {
+    for (answered, err) in [(2, ErrorCode::OK), (3, ErrorCode::NO_NODE), (xid::AUTH, ErrorCode::OK)] {
+        let mut s = Script::up();
+        s.call("sent");
+        s.session.submit(s.now, get_data("/b", false), None, "b");
+        s.session.submit(s.now, set_data("/c"), None, "c");
+        s.session.add_auth(s.now, "ip", b"", "auth");
+        // The answer to what has left is taken, though not all has.
+        s.receive_early(&reply_frame(1, 5, ErrorCode::OK, &Empty {}));
+        s.receive_early(&reply_frame(answered, 6, err, &Empty {}));
+        let lost = format!("lost UnexpectedReply {{ xid: {answered} }}");
+        assert_eq!(s.events(), ["sent: ok", &lost]);
+        assert_eq!(s.session.last_zxid().0, 5, "nothing that it says counts");
+        s.sent();
+        s.dial();
+        s.accept(ID);
+        assert_eq!(s.sent()[1..], ["auth ip", "4 getData /b", "5 setData /c"]);
+        s.ok([xid::AUTH, 4, 5]);
+        assert_eq!(s.events(), ["up 0x7 resumed 6s", "auth: ok", "b: ok", "c: ok"]);
+    }
+}
+
+/// In one piece with the greeting: the owner had no chance to send anything.
+#[test]
+fn a_reply_that_comes_with_the_greeting_ends_the_connection() {
+    let mut s = Script::up();
+    s.watch(WatchKind::Data, "/a", "a");
+    s.ok([1]);
+    s.session.handle_closed();
+    s.call("b");
+    s.events();
+    for number in [2, 5] {
+        // To setting the watch again, then to the request.
+        s.dial();
+        let early = reply_frame(number, 5, ErrorCode::OK, &Empty {});
+        s.receive(&[&accept_frame(ID, 6000)[..], &early].concat());
+        let lost = format!("lost UnexpectedReply {{ xid: {number} }}");
+        assert_eq!(s.events(), ["up 0x7 resumed 6s", &lost]);
+        s.sent();
+    }
+    s.dial();
+    s.accept(ID);
+    let watches = r#"6 setWatches since 0x1 data["/a"] exist[] child[]"#;
+    assert_eq!(s.sent()[1..], [watches, "7 getData /b"]);
+}
+
 #[test]
 fn a_second_reply_to_the_same_request_ends_the_connection() {
     let mut s = Script::up();
@@ -163,6 +211,7 @@ fn an_auth_packet_is_sent_on_every_connection_and_answered_once() {
     s.reconnect();
     assert_eq!(s.events(), ["lost Transport", "up 0x7 resumed 6s"]);
     s.reply(xid::AUTH, 0, ErrorCode::OK);
+    s.sent();
     s.reconnect();
     s.reply(xid::AUTH, 0, ErrorCode::OK);
     assert_eq!(s.events(), ["auth: ok", "lost Transport", "up 0x7 resumed 6s"]);

@@ -238,8 +238,14 @@ impl<T: Display> Script<T> {
         self.accept(ID);
     }
 
-    /// Bytes from the server.
+    /// Bytes from the server, which has got everything that was said before.
     pub(super) fn receive(&mut self, bytes: &[u8]) {
+        self.transmit();
+        self.receive_early(bytes);
+    }
+
+    /// Bytes from a server that has not.
+    pub(super) fn receive_early(&mut self, bytes: &[u8]) {
         self.inbox.extend_from_slice(bytes);
         self.session.handle_bytes(self.now, &mut self.inbox);
     }
