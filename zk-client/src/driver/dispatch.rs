@@ -242,7 +242,8 @@ impl Driver {
                 let (request, caller) = *read;
                 self.session.submit(now, request, None, Ticket::Call(caller));
             }
-            Ticket::Again(read) => read.1.send(Outcomes::Interrupted { by, outcome }),
+            // It has left before, with others.
+            Ticket::Again(read) => read.1.send(Outcomes::Interrupted { by, outcome: Outcome::Unknown }),
             Ticket::Inline { consumer, token, .. } => self.tell(consumer, Input::Interrupted { token }),
             Ticket::Watch { path, mode, asked } if is_followed(by) && !self.ended => {
                 let line = &mut Line { session: &mut self.session, now };

@@ -61,7 +61,8 @@ impl Ticket {
         match self {
             Self::Call(caller) => caller.expire(now, outcome),
             Self::Batch(reads) => reads.iter_mut().for_each(|(_, caller)| caller.expire(now, outcome)),
-            Self::Again(read) => read.1.expire(now, outcome),
+            // It has left before, with others.
+            Self::Again(read) => read.1.expire(now, Outcome::Unknown),
             Self::Unwatch { told: caller, .. } | Self::Oneshot { answer: caller, .. } => {
                 if let Some(caller) = caller {
                     caller.expire(now, outcome);
@@ -75,9 +76,9 @@ impl Ticket {
     pub(crate) const fn is_given_up(&self) -> bool {
         match self {
             Self::Call(caller) | Self::Oneshot { answer: Some(caller), .. } => caller.is_gone(),
+            Self::Again(read) => read.1.is_gone(),
             // Nobody's alone, the fan-out's, or a consumer's.
             Self::Batch(_)
-            | Self::Again(_)
             | Self::Inline { .. }
             | Self::Watch { .. }
             | Self::Unwatch { .. }

@@ -181,6 +181,34 @@ async fn each_read_of_a_batch_has_its_own_time() {
     assert_eq!(requests.last().map(|request| request.op), Some(OpCode::MULTI_READ));
 }
 
+/// A batch that is lost before any was answered is sent again read by read: one whose time is over by then is not, and does not
+/// say that it never was.
+#[tokio::test(start_paused = true)]
+async fn reads_that_wait_to_be_sent_again_are_not_when_their_time_is_over() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    create(&client, "/a", b"1").await;
+    drop(server.take_requests());
+    let hasty = client.with_timeout(SECOND);
+    server.hold_replies(true);
+    let reads: Vec<_> = [&hasty, &hasty, &client].map(|client| client.get_data("/a")).into();
+    settle().await;
+    server.black_hole(true);
+    server.drop_connections();
+    until_suspended(&client).await;
+    let mut ends = reads.into_iter();
+    for read in ends.by_ref().take(2) {
+        assert_eq!(within(read).await, Err(timed_out(OpCode::GET_DATA, Outcome::Unknown)));
+    }
+    server.hold_replies(false);
+    server.black_hole(false);
+    assert_eq!(within(ends.next().unwrap()).await.unwrap().0, "1");
+    within(client.sync("/")).await.unwrap();
+    let reads = [OpCode::MULTI_READ, OpCode::GET_DATA];
+    let sent: Vec<_> = server.requests().into_iter().map(|it| it.op).filter(|op| reads.contains(op)).collect();
+    assert_eq!(sent, reads, "together, and once again the one that somebody waits for");
+}
+
 /// Watches that are set by a read, removed, and identities have a time, too.
 #[tokio::test(start_paused = true)]
 async fn operations_on_watches_and_identities_time_out_too() {
