@@ -49,7 +49,7 @@ impl Driver {
     pub(super) fn give_up_waiting(&mut self) {
         let unreachable = self.hosts.unreachable();
         for (ticket, outcome) in self.session.tickets() {
-            if let Ticket::Call(caller) = ticket
+            if let Ticket::Call(caller) | Ticket::Oneshot { answer: Some(caller), .. } = ticket
                 && outcome == Outcome::NotSent
             {
                 caller.give_up(Outcomes::Unreachable(unreachable.clone()));

@@ -163,6 +163,9 @@ async fn servers_that_all_stay_behind_are_told_of_and_nobody_waits_for_ever() {
     assert!(matches!(first, Err(Error::Interrupted { .. })), "{first:?}");
     let Err(Error::Unreachable(unreachable)) = second else { panic!("{second:?}") };
     assert_eq!(unreachable.behind, Some(client.last_zxid()));
+    let watched = within(client.exists_and_watch("/")).await.map(drop);
+    assert_eq!(watched, Err(Error::Unreachable(unreachable.clone())), "nor who would leave a watch");
+    assert_eq!(within(client.watches()).await.unwrap(), []);
     assert!(unreachable.to_string().ends_with("Client::accept_rebuilt_ensemble, or connect without last_zxid"));
     // A new client with the same past is told when it connects.
     let late = server.connector().last_zxid(client.last_zxid()).connect_timeout(Duration::ZERO);
