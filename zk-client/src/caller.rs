@@ -36,6 +36,11 @@ impl Caller {
         Some(self.deadline?.at)
     }
 
+    /// Whether the caller's time is over.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline.at <= now)
+    }
+
     /// Tells the outcome. When the future was dropped, or its time was over, nobody hears it.
     pub(crate) fn send(self, outcome: Outcomes) {
         if let Some(answer) = self.answer {
@@ -45,8 +50,8 @@ impl Caller {
 
     /// Tells a caller whose time is over that it is, and what may have become of the request.
     pub(crate) fn expire(&mut self, now: Instant, outcome: Outcome) {
-        if let Some(Deadline { at, after }) = self.deadline
-            && at <= now
+        if let Some(Deadline { after, .. }) = self.deadline
+            && self.is_over(now)
             && let Some(answer) = self.answer.take()
         {
             drop(answer.send(Outcomes::TimedOut { after, outcome }));

@@ -279,7 +279,8 @@ impl Client {
     /// dropping them does the same. What [inline consumers](Self::attach) watch stays, and so do watches whose read has
     /// not been answered.
     ///
-    /// They are gone here at once, connected or not; the answer comes when they are gone at the server, too.
+    /// They are gone here at once, connected or not; the answer comes when they are gone at the server, too. A connection that
+    /// is lost takes them along: a call whose time is over while there is none has done its work.
     ///
     /// # Ordering
     /// Queued when this method is called, not when the future is first polled.

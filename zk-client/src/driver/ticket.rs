@@ -2,7 +2,7 @@
 
 use super::{
     batching::Read,
-    fanout::{Ready, Removal, Removed, Waiter},
+    fanout::{Ready, Removal, Removed, Waiter, tell},
 };
 use crate::client::WatchInfo;
 use crate::{
@@ -63,6 +63,11 @@ impl Ticket {
             Self::Batch(reads) => reads.iter_mut().for_each(|(_, caller)| caller.expire(now, outcome)),
             // It has left before, with others.
             Self::Again(read) => read.1.expire(now, Outcome::Unknown),
+            // The watch is gone here, and went with its connection at the server; what may set it on the next one waits before
+            // the removal, which is sent for that.
+            Self::Unwatch { told, .. } if outcome == Outcome::NotSent => {
+                tell(told.take_if(|caller| caller.is_over(now)), Ok(()));
+            }
             Self::Unwatch { told: caller, .. } | Self::Oneshot { answer: caller, .. } => {
                 if let Some(caller) = caller {
                     caller.expire(now, outcome);

@@ -4,7 +4,9 @@ use crate::stage::{Stage, create, pass, settle, until_connected, until_suspended
 use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::Instant;
-use zk_client::{CreateMode, Error, EventType, OPEN_ACL_UNSAFE, OpCode, Outcome, WatchKind, WatchMode};
+use zk_client::{
+    CreateMode, Error, EventType, OPEN_ACL_UNSAFE, OpCode, Outcome, WatchKind, WatchLost, WatchMode, WatcherType,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -181,6 +183,31 @@ async fn each_read_of_a_batch_has_its_own_time() {
     assert_eq!(requests.last().map(|request| request.op), Some(OpCode::MULTI_READ));
 }
 
+/// It is no failure: the watch went with its connection, and is not set again. Nor does it say that nothing is sent, because what
+/// sets the watch may wait, too.
+#[tokio::test(start_paused = true)]
+async fn a_removal_whose_time_is_over_without_a_connection_has_removed_the_watch() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    create(&client, "/a", b"").await;
+    let (_, oneshot) = within(client.get_data_and_watch("/a")).await.unwrap();
+    server.black_hole(true);
+    server.drop_connections();
+    until_suspended(&client).await;
+    let stream = client.watch("/b", WatchMode::PERSISTENT);
+    settle().await;
+    let (begun, hasty) = (Instant::now(), client.with_timeout(SECOND));
+    let removals = ["/a", "/b"].map(|path| hasty.remove_watches(path, WatcherType::ANY));
+    assert_eq!(within(join_all(removals)).await, [Ok(()), Ok(())]);
+    assert!((SECOND..SECOND + LATE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    assert_eq!(within(oneshot).await, Err(WatchLost::Removed));
+    assert!(within(stream).await.is_err());
+    server.black_hole(false);
+    until_connected(&client).await;
+    within(client.sync("/")).await.unwrap();
+    assert_eq!((server.watch_count(), within(client.watches()).await.unwrap()), (0, vec![]));
+}
+
 /// A batch that is lost before any was answered is sent again read by read: one whose time is over by then is not, and does not
 /// say that it never was.
 #[tokio::test(start_paused = true)]
@@ -217,7 +244,7 @@ async fn operations_on_watches_and_identities_time_out_too() {
     create(&client, "/a", b"1").await;
     server.hold_replies(true);
     let hasty = client.with_timeout(SECOND);
-    let (read, remove) = (hasty.get_data_and_watch("/a"), hasty.check_watches("/a", zk_client::WatcherType::ANY));
+    let (read, remove) = (hasty.get_data_and_watch("/a"), hasty.check_watches("/a", WatcherType::ANY));
     let ends = within(async { tokio::join!(read, remove) }).await;
     assert!(matches!(ends.0, Err(Error::TimedOut { op: OpCode::GET_DATA, .. })), "{:?}", ends.0);
     assert!(matches!(ends.1, Err(Error::TimedOut { op: OpCode::CHECK_WATCHES, .. })), "{:?}", ends.1);
