@@ -183,9 +183,12 @@ impl Client {
     /// # Ordering
     /// Operations called later are executed with it.
     /// # Cancel safety
-    /// Dropping the future drops the answer; the identity is still added.
+    /// Dropping the future drops the answer; the identity is still added, if it leaves before its time is over.
     /// # Errors
     /// [`Error::Refused`] with `AUTH_FAILED` when the server does not accept it; the session is over then.
+    /// [`Error::TimedOut`]: with [`Outcome::NotSent`](crate::Outcome::NotSent) the identity is forgotten, with
+    /// [`Outcome::Unknown`](crate::Outcome::Unknown) it stays and is presented on every later connection.
+    /// [`Error::Unreachable`]: it is forgotten.
     /// [`UsageError::PlaintextAuth`] when it would travel unencrypted to another machine; the session goes on without it.
     pub fn add_auth(&self, scheme: &str, auth: impl Into<Secret>) -> Call<()> {
         let (answer, receiver) = self.caller();

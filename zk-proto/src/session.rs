@@ -210,7 +210,8 @@ impl<T> Session<T> {
         }
     }
 
-    /// Adds an identity to this and every later connection. The ticket comes back with the first answer.
+    /// Adds an identity to this and every later connection. The ticket comes back with the first answer. Until it has left,
+    /// [`withdraw`](Self::withdraw) takes it back.
     ///
     /// The time does not count as the last sending: servers do not take auth packets for a sign of life,
     /// so they must not put off a ping.

@@ -109,6 +109,14 @@ pub async fn create(client: &Client, path: &str, data: &[u8]) {
     within(client.create(path, data, CreateMode::Persistent, OPEN_ACL_UNSAFE)).await.unwrap();
 }
 
+/// Who the server takes the client for, by `digest`.
+pub async fn users(client: &Client) -> Vec<String> {
+    let who = within(client.who_am_i()).await.unwrap();
+    let mut users: Vec<_> = who.into_iter().filter(|it| it.scheme == "digest").map(|it| it.user).collect();
+    users.sort();
+    users
+}
+
 /// Waits until the session stands as wanted.
 #[track_caller]
 pub fn until(

@@ -196,6 +196,7 @@ impl Driver {
                 // When nobody waits, the future was dropped, and with it the answer.
                 answer.send(Outcomes::Reply { zxid, result });
             }
+            Ticket::Nobody => self.bookmark(zxid),
             Ticket::Again(read) => {
                 self.bookmark(zxid);
                 read.1.send(Outcomes::Reply { zxid, result });
@@ -249,7 +250,7 @@ impl Driver {
                 let line = &mut Line { session: &mut self.session, now };
                 self.fanout.watch_interrupted(line, &path, mode, asked);
             }
-            Ticket::Watch { .. } => {}
+            Ticket::Nobody | Ticket::Watch { .. } => {}
             // The watch went with the connection.
             Ticket::Unwatch { told, .. } => tell(told, Ok(())),
             Ticket::Oneshot { path, kind, waiter, answer } => {

@@ -19,41 +19,43 @@ pub(crate) fn check_len(scheme: &str, auth: &Secret, limit: usize) -> Result<(),
 /// What a driver has to keep of who we are.
 #[derive(Default)]
 pub(super) struct Identity {
-    /// The scheme of something that must not be overheard.
-    secret: Option<String>,
     exchange: Option<Box<dyn crate::sasl::SaslExchange>>,
     was_warned: bool,
 }
 
 impl Driver {
-    /// The identities of the connector. They are there before the first attempt, so that none leads to where they must not go.
+    /// The identities of the connector. They are there before the first attempt, so that none leads to where they must not go,
+    /// and stay: nobody waits for them.
     pub(crate) fn present(&mut self, identities: &[(String, Secret)]) {
         for (scheme, auth) in identities {
-            self.add_auth(scheme, auth, Caller::new(None).0);
+            match check_len(scheme, auth, self.settings.request_len_max) {
+                Ok(()) => self.session.add_auth(self.now, scheme, auth.expose(), Ticket::Nobody),
+                Err(error) => tracing::warn!(scheme, %error, "an identity is left out"),
+            }
         }
     }
 
     pub(super) fn add_auth(&mut self, scheme: &str, auth: &Secret, answer: Caller) {
         if let Err(error) = check_len(scheme, auth, self.settings.request_len_max) {
-            tracing::warn!(scheme, %error, "an identity is left out");
             return answer.send(Outcomes::Usage(error));
         }
-        if !auth.is_empty() {
-            let secret = self.identity.secret.replace(scheme.to_owned());
-            let peer = self.peer.as_ref().map(|(_, addr)| *addr);
-            if let Some(error) = peer.and_then(|addr| self.overheard(addr)) {
-                self.identity.secret = secret;
-                return answer.send(Outcomes::Usage(error));
-            }
+        if let Some((_, addr)) = self.peer.as_ref().filter(|_| !auth.is_empty())
+            && let Some(error) = self.revealed(scheme.to_owned(), *addr)
+        {
+            return answer.send(Outcomes::Usage(error));
         }
-        let now = self.now;
-        self.session.add_auth(now, scheme, auth.expose(), Ticket::Call(answer));
+        self.session.add_auth(self.now, scheme, auth.expose(), Ticket::Call(answer));
     }
 
     /// What must not be sent to this server, if anything, because others could read it on the way.
     pub(super) fn overheard(&mut self, addr: SocketAddr) -> Option<UsageError> {
         let mechanism = self.settings.sasl.as_ref().filter(|mechanism| mechanism.reveals_secret());
-        let scheme = self.identity.secret.clone().or_else(|| mechanism.map(|mechanism| mechanism.name().to_owned()))?;
+        let scheme = self.session.secret_schemes().last().or_else(|| mechanism.map(|mechanism| mechanism.name()))?;
+        self.revealed(scheme.to_owned(), addr)
+    }
+
+    /// The same of one secret that has this name.
+    fn revealed(&mut self, scheme: String, addr: SocketAddr) -> Option<UsageError> {
         if self.settings.dial.encrypts() || addr.ip().to_canonical().is_loopback() {
             return None;
         }

@@ -5,7 +5,7 @@
 use super::{Driver, link::Link, ticket::Ticket};
 use crate::{call::Outcomes, connect_string::HostPort, tracking::Tracker};
 use std::{sync::Arc, time::Duration};
-use zk_proto::session::Outcome;
+use zk_proto::session::{Interruption, Outcome};
 
 /// How long a move waits for what is on its way; after that it is a lost connection like any other.
 pub(super) const MOVE_PATIENCE: Duration = Duration::from_secs(2);
@@ -45,14 +45,16 @@ impl Driver {
         }
     }
 
-    /// There is no session and, it seems, never will be one: who waits for it is told, instead of waiting for ever.
+    /// There is no session and, it seems, never will be one: who waits for it is told, instead of waiting for ever. An identity
+    /// may wait here that has left on a connection before.
     pub(super) fn give_up_waiting(&mut self) {
         let unreachable = self.hosts.unreachable();
         for (ticket, outcome) in self.session.tickets() {
-            if let Ticket::Call(caller) | Ticket::Oneshot { answer: Some(caller), .. } = ticket
-                && outcome == Outcome::NotSent
-            {
-                caller.give_up(Outcomes::Unreachable(unreachable.clone()));
+            if let Ticket::Call(caller) | Ticket::Oneshot { answer: Some(caller), .. } = ticket {
+                caller.give_up(match outcome {
+                    Outcome::NotSent => Outcomes::Unreachable(unreachable.clone()),
+                    Outcome::Unknown => Outcomes::Interrupted { by: Interruption::ConnectionLost, outcome },
+                });
             }
         }
         self.withdraw();

@@ -41,6 +41,8 @@ pub(crate) enum InlineOp {
 pub(crate) enum Ticket {
     /// A caller's future.
     Call(Caller),
+    /// Nobody: an identity of the connector.
+    Nobody,
     /// Callers' futures whose reads travel together.
     Batch(Vec<Read>),
     /// A read that is on its way for the second time, alone; it may follow to the next connection.
@@ -73,7 +75,7 @@ impl Ticket {
                     caller.expire(now, outcome);
                 }
             }
-            Self::Inline { .. } | Self::Watch { .. } => {}
+            Self::Nobody | Self::Inline { .. } | Self::Watch { .. } => {}
         }
     }
 
@@ -82,8 +84,9 @@ impl Ticket {
         match self {
             Self::Call(caller) | Self::Oneshot { answer: Some(caller), .. } => caller.is_gone(),
             Self::Again(read) => read.1.is_gone(),
-            // Nobody's alone, the fan-out's, or a consumer's.
+            // Nobody's alone, nobody's at all, the fan-out's, or a consumer's.
             Self::Batch(_)
+            | Self::Nobody
             | Self::Inline { .. }
             | Self::Watch { .. }
             | Self::Unwatch { .. }

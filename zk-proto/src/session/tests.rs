@@ -7,6 +7,7 @@ mod chunking;
 mod ending;
 mod expiry;
 mod greeting;
+mod identities;
 mod rearming;
 mod replies;
 mod sasl;

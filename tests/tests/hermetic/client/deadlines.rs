@@ -1,6 +1,6 @@
 //! Operations that take too long: they end in time, say what may have become of them, and leave nothing behind.
 
-use crate::stage::{Stage, create, pass, settle, until_connected, until_suspended, within};
+use crate::stage::{Stage, create, pass, settle, until_connected, until_suspended, users, within};
 use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -236,6 +236,51 @@ async fn reads_that_wait_to_be_sent_again_are_not_when_their_time_is_over() {
     assert_eq!(sent, reads, "together, and once again the one that somebody waits for");
 }
 
+/// Not sent is not sent later, either.
+#[tokio::test(start_paused = true)]
+async fn an_identity_whose_time_is_over_before_it_left_is_forgotten() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    server.black_hole(true);
+    server.drop_connections();
+    until_suspended(&client).await;
+    drop(server.take_requests());
+    let (begun, hasty) = (Instant::now(), client.with_timeout(SECOND));
+    let (ann, bob) = (hasty.add_auth("digest", b"ann:secret"), client.add_auth("digest", b"bob:secret"));
+    assert_eq!(within(ann).await, Err(timed_out(OpCode::AUTH, Outcome::NotSent)));
+    assert!((SECOND..SECOND + LATE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    server.black_hole(false);
+    within(bob).await.unwrap();
+    assert_eq!(users(&client).await, ["bob"]);
+    let sent: Vec<_> = server.requests().into_iter().map(|it| it.op).collect();
+    assert_eq!(sent, [OpCode::AUTH, OpCode::WHO_AM_I], "only the patient one was presented");
+}
+
+/// It may be known to the server, so it is as good as any: later connections have it, too, and nobody is told another's answer.
+#[tokio::test(start_paused = true)]
+async fn an_identity_whose_time_is_over_on_its_way_stays() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    drop(server.take_requests());
+    server.hold_replies(true);
+    let (begun, hasty) = (Instant::now(), client.with_timeout(SECOND));
+    let (ann, bob) = (hasty.add_auth("digest", b"ann:secret"), client.add_auth("digest", b"bob:secret"));
+    assert_eq!(within(ann).await, Err(timed_out(OpCode::AUTH, Outcome::Unknown)));
+    assert!((SECOND..SECOND + LATE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    server.black_hole(true);
+    server.drop_connections();
+    until_suspended(&client).await;
+    // What comes and goes in between changes nothing for those on both sides.
+    let (eve, dan) = (hasty.add_auth("digest", b"eve:secret"), client.add_auth("digest", b"dan:secret"));
+    assert_eq!(within(eve).await, Err(timed_out(OpCode::AUTH, Outcome::NotSent)));
+    server.hold_replies(false);
+    server.black_hole(false);
+    assert_eq!(within(join_all([bob, dan])).await, [Ok(()), Ok(())]);
+    assert_eq!(users(&client).await, ["ann", "bob", "dan"]);
+    let auths = server.requests().iter().filter(|request| request.op == OpCode::AUTH).count();
+    assert_eq!(auths, 2 + 3);
+}
+
 /// Watches that are set by a read, removed, and identities have a time, too.
 #[tokio::test(start_paused = true)]
 async fn operations_on_watches_and_identities_time_out_too() {
@@ -245,9 +290,11 @@ async fn operations_on_watches_and_identities_time_out_too() {
     server.hold_replies(true);
     let hasty = client.with_timeout(SECOND);
     let (read, remove) = (hasty.get_data_and_watch("/a"), hasty.check_watches("/a", WatcherType::ANY));
-    let ends = within(async { tokio::join!(read, remove) }).await;
+    let identity = hasty.add_auth("digest", b"ann:secret");
+    let ends = within(async { tokio::join!(read, remove, identity) }).await;
     assert!(matches!(ends.0, Err(Error::TimedOut { op: OpCode::GET_DATA, .. })), "{:?}", ends.0);
     assert!(matches!(ends.1, Err(Error::TimedOut { op: OpCode::CHECK_WATCHES, .. })), "{:?}", ends.1);
+    assert_eq!(ends.2, Err(timed_out(OpCode::AUTH, Outcome::Unknown)));
     server.hold_replies(false);
     settle().await;
     // The watch that nobody holds is not kept.

@@ -8,7 +8,8 @@ use std::{
 
 use crate::stage::{Stage, create, pass, ready, refused, until_connected, until_suspended, within};
 use zk_client::{
-    Connector, Dial, Dialed, Error, HostPort, OpCode, SaslExchange, SaslFailure, SaslMechanism, Transport, UsageError,
+    Connector, Dial, Dialed, Error, HostPort, OpCode, Outcome, SaslExchange, SaslFailure, SaslMechanism, Transport,
+    UsageError,
 };
 
 /// A server that pretends to be on another machine.
@@ -102,6 +103,19 @@ async fn nor_is_one_that_is_added_later() {
     within(waits).await;
     drop(early);
     assert!(within(added).await.is_err());
+    assert!(server.requests().iter().all(|request| request.op != OpCode::AUTH));
+}
+
+/// It leads nowhere while it waits; afterwards the client goes where it is not needed.
+#[tokio::test(start_paused = true)]
+async fn one_whose_time_was_over_is_in_nobodys_way() {
+    let server = Stage::start().await;
+    let early = far(&server, false).dial(Refuses(far_dial(&server, false), AtomicBool::new(true)));
+    let client = early.connect_in_background();
+    let hasty = client.with_timeout(Duration::from_secs(1));
+    let added = within(hasty.add_auth("digest", "ann:secret")).await;
+    assert!(matches!(added, Err(Error::TimedOut { outcome: Outcome::NotSent, .. })), "{added:?}");
+    create(&client, "/a", b"").await;
     assert!(server.requests().iter().all(|request| request.op != OpCode::AUTH));
 }
 

@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::stage::{AT_ONCE, create, pass, until_connected, until_suspended, within};
-use zk_client::{Client, Connector, Error, SessionState, UsageError, WatchItem, WatchMode};
+use crate::stage::{AT_ONCE, create, pass, until_connected, until_suspended, users, within};
+use zk_client::{
+    Client, Connector, Error, Interruption, OpCode, Outcome, SessionState, UsageError, WatchItem, WatchMode,
+};
 use zk_testkit::server::{TestEnsemble, TestServer};
 
 fn list<'a>(members: impl IntoIterator<Item = &'a TestServer>) -> String {
@@ -176,4 +178,43 @@ async fn servers_that_all_stay_behind_are_told_of_and_nobody_waits_for_ever() {
     let doubtful = doubtful.last_zxid(client.last_zxid()).connect_timeout(Duration::ZERO).connect();
     let Err(Error::Unreachable(unreachable)) = within(doubtful).await else { panic!("a server behind took us") };
     assert_eq!(unreachable.behind, None);
+}
+
+/// Who waits with an identity is told like everybody else, and then it is not presented to a server that takes us after all. One
+/// that may have left is told so, and is.
+#[tokio::test(start_paused = true)]
+async fn an_identity_that_waits_for_a_session_that_never_comes_is_told_so_and_forgotten() {
+    let server = crate::stage::Stage::start().await;
+    server.advance_zxid(zk_client::Zxid(0x1000));
+    let client = server.connect().await;
+    create(&client, "/a", b"").await;
+    server.hold_replies(true);
+    let sent = client.add_auth("digest", "sent:secret");
+    crate::stage::settle().await;
+    server.inject(zk_testkit::server::Fault::Rebuild).await;
+    server.drop_connections();
+    server.hold_replies(false);
+    until_suspended(&client).await;
+    let waits = client.add_auth("digest", "waits:secret");
+    let Err(Error::Unreachable(unreachable)) = within(waits).await else { panic!("it was told something else") };
+    assert_eq!(unreachable.behind, Some(client.last_zxid()));
+    let (by, outcome) = (Interruption::ConnectionLost, Outcome::Unknown);
+    assert_eq!(within(sent).await, Err(Error::Interrupted { op: OpCode::AUTH, by, outcome }));
+    assert!(within(client.accept_rebuilt_ensemble()).await.unwrap());
+    until_connected(&client).await;
+    assert_eq!(users(&client).await, ["sent"]);
+}
+
+/// Nobody waits for them, so nobody can be told.
+#[tokio::test(start_paused = true)]
+async fn identities_of_the_connector_are_never_forgotten() {
+    let server = crate::stage::Stage::start().await;
+    let connector = server.connector().auth("digest", "ann:secret").call_timeout(Duration::from_secs(1));
+    let client = connector.last_zxid(zk_client::Zxid(0x1_0000)).connect_in_background();
+    let patient = client.with_timeout(None);
+    assert!(matches!(within(client.exists("/")).await, Err(Error::TimedOut { .. })));
+    assert!(matches!(within(patient.exists("/")).await, Err(Error::Unreachable(_))));
+    assert!(within(client.accept_rebuilt_ensemble()).await.unwrap());
+    until_connected(&client).await;
+    assert_eq!(users(&client).await, ["ann"]);
 }
