@@ -170,6 +170,14 @@ fn has_ended(id: u32) -> bool {
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+fn until_ended(processes: &[(u32, String)]) {
+    let begun = Instant::now();
+    while let Some(one) = processes.iter().find(|(id, _)| !has_ended(*id)) {
+        assert!(begun.elapsed() < PATIENCE, "it lives on: {one:?}");
+        thread::yield_now();
+    }
+}
+
 /// A server in this process, which sees who watches.
 fn test_server() -> (tokio::runtime::Runtime, TestServer) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -197,11 +205,7 @@ fn a_zk_bench_that_is_killed_leaves_no_watcher_behind() {
     let mut stderr = bench.stderr.take().unwrap();
     thread::spawn(move || ended.send(stderr.read_to_end(&mut Vec::new())));
     end.recv_timeout(PATIENCE).expect("a watcher lives on").unwrap();
-    let begun = Instant::now();
-    while !watchers.iter().all(|(id, _)| has_ended(*id)) {
-        assert!(begun.elapsed() < PATIENCE, "{watchers:?}");
-        thread::yield_now();
-    }
+    until_ended(&watchers);
 }
 
 /// The same of a real server, which is a child of the script that keeps it.
@@ -222,20 +226,16 @@ fn a_zk_bench_that_is_killed_leaves_no_java_behind() {
         // The script's other half, which kills it, has the same command line, behind its own.
         let is_java = |line: &str| line.contains("zookeeper") && !line.starts_with("sh ");
         let java = started.iter().flat_map(|(id, _)| children(*id)).find(|(_, line)| is_java(line));
-        if let (true, Some((java, _))) = (is_measured, java) {
+        if let (true, Some(java)) = (is_measured, java) {
             break java;
         }
         assert!(begun.elapsed() < PATIENCE && bench.try_wait().unwrap().is_none(), "{started:?}");
         thread::yield_now();
     };
-    assert!(!has_ended(java));
+    assert!(!has_ended(java.0));
     bench.kill().unwrap();
     bench.wait().unwrap();
-    let begun = Instant::now();
-    while !has_ended(java) {
-        assert!(begun.elapsed() < PATIENCE, "the server {java} lives on");
-        thread::yield_now();
-    }
+    until_ended(&[java]);
 }
 
 /// An outside harness may give a watcher no stdin at all.

@@ -32,7 +32,8 @@ pub trait Decode<'a>: Sized {
     /// The fewest bytes that a value takes on the wire: bounds what a vector's count may reserve.
     const LEN_MIN: usize;
 
-    /// Every value takes as many. Where they are all there, no field of a record is looked at to see whether it is.
+    /// Every value takes as many bytes, and any bytes make one. Where they are all there, no field of a record is looked at to
+    /// see whether it is.
     const LEN_FIXED: bool = false;
 
     /// Reads one value and moves the reader behind it.
@@ -190,7 +191,7 @@ macro_rules! newtypes {
         }
         impl Decode<'_> for $type {
             const LEN_MIN: usize = <$inner as Decode<'static>>::LEN_MIN;
-            const LEN_FIXED: bool = true;
+            const LEN_FIXED: bool = <$inner as Decode<'static>>::LEN_FIXED;
             fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 <$inner>::decode(input).map(Self)
             }
@@ -218,7 +219,7 @@ macro_rules! closed_newtypes {
         }
         impl Decode<'_> for $type {
             const LEN_MIN: usize = <$inner as Decode<'static>>::LEN_MIN;
-            const LEN_FIXED: bool = true;
+            const LEN_FIXED: bool = <$inner as Decode<'static>>::LEN_FIXED;
             fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 <$inner>::decode(input).map(Self::raw)
             }

@@ -44,6 +44,7 @@ macro_rules! records {
         const LEN_MIN: usize = 0 $(+ <$type as Decode<$lt>>::LEN_MIN)*;
         const LEN_FIXED: bool = true $(&& <$type as Decode<$lt>>::LEN_FIXED)*;
         fn decode(_input: &mut Reader<$lt>) -> Result<Self, DecodeError> {
+            // The fields are written out twice: as one function, called for both, they would be checked one by one for both.
             if Self::LEN_FIXED && let Some(mut whole) = _input.split(Self::LEN_MIN) {
                 let _input = &mut whole;
                 return records!(@fields _input $name { $($field,)* });

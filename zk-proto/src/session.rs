@@ -223,7 +223,7 @@ impl<T> Session<T> {
         let index = self.identities.len();
         let auth = Zeroizing::new(auth.into());
         self.identities.push(Identity { scheme: scheme.into(), auth, ticket: Some(ticket), in_doubt: false });
-        if matches!(self.state, State::Authenticating | State::Up) {
+        if self.identities_are_sent() {
             self.send_auth(index);
         }
     }

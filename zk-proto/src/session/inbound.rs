@@ -94,10 +94,10 @@ impl<T> Session<T> {
     }
 
     fn handle_auth(&mut self, header: &ReplyHeader) {
-        if self.auths_given_out() == 0 {
+        let has_left = self.auths_given_out() > 0;
+        let Some(index) = self.auths.pop_front_if(|_| has_left) else {
             return self.lose(Loss::UnexpectedReply { xid: header.xid });
-        }
-        let Some(index) = self.auths.pop_front() else { return };
+        };
         if let Some(ticket) = self.identities.get_mut(index).and_then(|identity| identity.ticket.take()) {
             let result = match header.err {
                 ErrorCode::OK => Ok(Bytes::new()),

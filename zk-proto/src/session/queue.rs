@@ -42,7 +42,7 @@ impl<T> Session<T> {
     }
 
     /// Whether the packet of every identity is on its way or answered on the present connection.
-    const fn identities_are_sent(&self) -> bool {
+    pub(super) const fn identities_are_sent(&self) -> bool {
         matches!(self.state, State::Authenticating | State::Up)
     }
 

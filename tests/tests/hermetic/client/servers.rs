@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::stage::{AT_ONCE, create, pass, until_connected, until_suspended, users, within};
+use crate::stage::{AT_ONCE, Stage, create, pass, settle, until_connected, until_suspended, users, within};
 use zk_client::{
     Client, Connector, Error, Interruption, OpCode, Outcome, SessionState, UsageError, WatchItem, WatchMode,
 };
@@ -104,7 +104,7 @@ async fn a_new_list_helps_a_client_that_finds_nobody() {
 /// Somebody who never answers does not keep the client.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_hangs_is_left_all_the_same() {
-    let (old, new) = (crate::stage::Stage::start().await, crate::stage::Stage::start().await);
+    let (old, new) = (Stage::start().await, Stage::start().await);
     let client = within(old.connector().dial(Both(old.clone(), new.clone())).connect()).await.unwrap();
     old.black_hole(true);
     let call = client.exists("/");
@@ -137,7 +137,7 @@ impl zk_client::Dial for Both {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_is_none_or_has_another_chroot_is_refused() {
-    let server = crate::stage::Stage::start().await;
+    let server = Stage::start().await;
     let client = server.connect_below("/app").await;
     for good in ["a,b", "a,b/app"] {
         client.update_servers(good).unwrap();
@@ -148,15 +148,21 @@ async fn a_list_that_is_none_or_has_another_chroot_is_refused() {
     assert_eq!(refused.to_string(), text);
 }
 
+/// A client that has seen more than its server will have when that is built anew.
+async fn far_ahead() -> (Stage, Client) {
+    let server = Stage::start().await;
+    server.advance_zxid(zk_client::Zxid(0x1000));
+    let client = server.connect().await;
+    create(&client, "/a", b"").await;
+    (server, client)
+}
+
 /// The ensemble was built anew: every server is behind what this client has seen, for ever. The error says so, and what to
 /// do; who waits for a session that never comes is told.
 // goal: N5
 #[tokio::test(start_paused = true)]
 async fn servers_that_all_stay_behind_are_told_of_and_nobody_waits_for_ever() {
-    let server = crate::stage::Stage::start().await;
-    server.advance_zxid(zk_client::Zxid(0x1000));
-    let client = server.connect().await;
-    create(&client, "/a", b"").await;
+    let (server, client) = far_ahead().await;
     server.inject(zk_testkit::server::Fault::Rebuild).await;
     server.drop_connections();
     until_suspended(&client).await;
@@ -184,13 +190,10 @@ async fn servers_that_all_stay_behind_are_told_of_and_nobody_waits_for_ever() {
 /// that may have left is told so, and is.
 #[tokio::test(start_paused = true)]
 async fn an_identity_that_waits_for_a_session_that_never_comes_is_told_so_and_forgotten() {
-    let server = crate::stage::Stage::start().await;
-    server.advance_zxid(zk_client::Zxid(0x1000));
-    let client = server.connect().await;
-    create(&client, "/a", b"").await;
+    let (server, client) = far_ahead().await;
     server.hold_replies(true);
     let sent = client.add_auth("digest", "sent:secret");
-    crate::stage::settle().await;
+    settle().await;
     server.inject(zk_testkit::server::Fault::Rebuild).await;
     server.drop_connections();
     server.hold_replies(false);
@@ -208,7 +211,7 @@ async fn an_identity_that_waits_for_a_session_that_never_comes_is_told_so_and_fo
 /// Nobody waits for them, so nobody can be told.
 #[tokio::test(start_paused = true)]
 async fn identities_of_the_connector_are_never_forgotten() {
-    let server = crate::stage::Stage::start().await;
+    let server = Stage::start().await;
     let connector = server.connector().auth("digest", "ann:secret").call_timeout(Duration::from_secs(1));
     let client = connector.last_zxid(zk_client::Zxid(0x1_0000)).connect_in_background();
     let patient = client.with_timeout(None);
