@@ -35,6 +35,9 @@ use zk_proto::{
 use zk_testkit::server::{Edit, TestServer};
 
 const KEYS: usize = 1000;
+/// Mirrors of one thread, and the keys that each has.
+const SESSIONS: usize = 100;
+const KEYS_OF_MANY: usize = 10;
 /// Events that come together.
 const BURST: usize = 50;
 /// No ping interferes: a third of it is longer than a run under valgrind.
@@ -198,23 +201,28 @@ enum Application {
     Listener(Heard, Listening),
 }
 
-/// A mirror that is loaded, and the wire that it is on.
-struct Scene {
-    runtime: Runtime,
+/// A mirror that is loaded, the wire that it is on, and who is told.
+struct Session {
     wire: Wire,
     application: Application,
     /// Held, so that it goes on.
     _mirror: Mirror,
 }
 
+/// All of them, in one thread.
+struct Scene {
+    runtime: Runtime,
+    sessions: Vec<Session>,
+}
+
 fn path(index: usize) -> String {
     format!("/config/app/limits/k{index:04}")
 }
 
-async fn load() -> Outcome<(Wire, Mirror)> {
+async fn load(keys: usize) -> Outcome<(Wire, Mirror)> {
     let server = TestServer::builder().tick(SESSION_TIMEOUT / 10).start().await?;
     let folders = ["/config", "/config/app", "/config/app/limits"];
-    let paths: Vec<String> = folders.iter().map(|path| (*path).to_owned()).chain((0..KEYS).map(path)).collect();
+    let paths: Vec<String> = folders.iter().map(|path| (*path).to_owned()).chain((0..keys).map(path)).collect();
     let edits: Vec<Edit<'_>> = paths.iter().map(|path| Edit::Create(path, VALUE)).collect();
     server.apply(&edits).map_err(|error| format!("{error:?}"))?;
     let script = Script {
@@ -287,37 +295,48 @@ impl Application {
 }
 
 impl Scene {
-    fn set(told: Told) -> Outcome<Self> {
+    fn set(told: Told, sessions: usize, keys: usize) -> Outcome<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let (wire, mirror) = runtime.block_on(load())?;
-        let application = Application::of(&mirror, told);
-        Ok(Self { runtime, wire, application, _mirror: mirror })
+        let open = |_| {
+            let (wire, mirror) = runtime.block_on(load(keys))?;
+            Ok(Session { wire, application: Application::of(&mirror, told), _mirror: mirror })
+        };
+        let sessions = (0..sessions).map(open).collect::<Outcome<_>>()?;
+        Ok(Self { runtime, sessions })
     }
 
-    /// Changes znodes, and waits until the application was told of all; of how many.
+    /// Changes znodes in each session, and waits until the applications were told of all; of how many.
     fn play(&mut self, events: &[Bytes]) -> usize {
-        self.wire.change(events);
-        self.runtime.block_on(self.application.told_of(events.len()))
+        for session in &self.sessions {
+            session.wire.change(events);
+        }
+        self.runtime.block_on(async {
+            let mut told = 0;
+            for session in &mut self.sessions {
+                told += session.application.told_of(events.len()).await;
+            }
+            told
+        })
     }
 }
 
-fn workload(name: &str, told: Told, burst: usize) -> Outcome<Workload> {
+fn workload(name: &str, told: Told, sessions: usize, keys: usize, burst: usize) -> Outcome<Workload> {
     let header = ReplyHeader { xid: NOTIFICATION, zxid: Zxid(0), err: ErrorCode::OK };
     let (event_type, state) = (EventType::NODE_DATA_CHANGED, KeeperState::SYNC_CONNECTED);
     let event = |index| framed(&payload(&header, &WatcherEvent { event_type, state, path: path(index).into() }));
-    let events: Vec<Bytes> = (0..KEYS).map(|index| event(index).map(Bytes::from)).collect::<Outcome<_>>()?;
-    let bytes = events.first().map_or(0, Bytes::len) * burst;
+    let events: Vec<Bytes> = (0..keys).map(|index| event(index).map(Bytes::from)).collect::<Outcome<_>>()?;
+    let (bytes, changes) = (events.first().map_or(0, Bytes::len) * burst * sessions, burst * sessions);
     let (mut scene, mut next) = (None, 0);
     // Set when it is first run: who measures something else need not wait for it.
     let mut run = move || -> Outcome<()> {
         let scene = match &mut scene {
             Some(scene) => scene,
-            none => none.insert(Scene::set(told)?),
+            none => none.insert(Scene::set(told, sessions, keys)?),
         };
         let begin = next;
-        next = (next + burst) % KEYS;
+        next = (next + burst) % keys;
         let told = events.get(begin..begin + burst).map_or(0, |events| scene.play(events));
-        if told == burst { Ok(()) } else { Err(format!("{told} of {burst} changes were told").into()) }
+        if told == changes { Ok(()) } else { Err(format!("{told} of {changes} changes were told").into()) }
     };
     let workload = Workload::new("mirror", name, bytes, move || {
         if let Err(error) = run() {
@@ -325,13 +344,15 @@ fn workload(name: &str, told: Told, burst: usize) -> Outcome<Workload> {
             std::process::exit(1);
         }
     });
-    Ok(Workload { elements: burst as u64, ..workload })
+    Ok(Workload { elements: changes as u64, ..workload })
 }
 
 pub(super) fn mirror() -> Outcome<Vec<Workload>> {
+    let one = |name, told, burst| workload(name, told, 1, KEYS, burst);
     Ok(vec![
-        workload("event in, read out, reply in, published, subscriber woken", Told::Subscriber, 1)?,
-        workload("the same, 50 events that come together", Told::Subscriber, BURST)?,
-        workload("event in, read out, reply in, published, listener called", Told::Listener, 1)?,
+        one("event in, read out, reply in, published, subscriber woken", Told::Subscriber, 1)?,
+        one("the same, 50 events that come together", Told::Subscriber, BURST)?,
+        one("event in, read out, reply in, published, listener called", Told::Listener, 1)?,
+        workload("the same, 100 sessions in a thread", Told::Listener, SESSIONS, KEYS_OF_MANY, 1)?,
     ])
 }
