@@ -6,7 +6,7 @@
 //! to 11 % off the CPU of an update for a hundred sessions (`benches/RESULTS.md`). A session that has its thread for itself does not
 //! wait. Knows nothing of what arrived.
 
-use std::{cell::Cell, future::poll_fn, mem, task::Poll};
+use std::cell::Cell;
 
 thread_local! {
     /// Who received last in this thread.
@@ -17,19 +17,6 @@ thread_local! {
 /// kind that those that live do not share.
 pub(super) fn others_receive(session: usize) -> bool {
     RECEIVED.replace(session) != session
-}
-
-/// Lets whoever is ready have the thread first, once.
-pub(super) async fn let_them() {
-    let mut has_waited = false;
-    poll_fn(|cx| {
-        if mem::replace(&mut has_waited, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 #[cfg(test)]

@@ -19,23 +19,32 @@ impl Driver {
     pub(super) async fn wait(&mut self, mut timer: Option<Pin<&mut Sleep>>) -> Turn {
         self.inbox.expect_data(self.session.awaits_data());
         let mut others_first = std::mem::take(&mut self.had_link);
-        let turn = poll_fn(|cx| {
+        let mut received = None;
+        poll_fn(|cx| {
+            if let Some(turn) = received.take() {
+                return Poll::Ready(turn);
+            }
             let others_were = std::mem::take(&mut others_first);
             if others_were && let Poll::Ready(turn) = self.poll_others(cx, timer.as_mut()) {
                 return Poll::Ready(turn);
             }
             if let Poll::Ready(turn) = link::poll(&mut self.link, &mut self.inbox, &mut self.outbox, cx) {
                 self.had_link = true;
+                if matches!(turn, Turn::Read(_)) && neighbours::others_receive(self.number()) {
+                    received = Some(turn);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 return Poll::Ready(turn);
             }
             if others_were { Poll::Pending } else { self.poll_others(cx, timer.as_mut()) }
         })
-        .await;
-        // Each has a bell of its own, so its address says who it is.
-        if matches!(turn, Turn::Read(_)) && neighbours::others_receive(Arc::as_ptr(&self.sweep).addr()) {
-            neighbours::let_them().await;
-        }
-        turn
+        .await
+    }
+
+    /// Each session that lives has a bell of its own, so its address says who it is.
+    fn number(&self) -> usize {
+        Arc::as_ptr(&self.sweep).addr()
     }
 
     /// What is seldom ready comes first: handles can keep the rest ready for as long as they like.
