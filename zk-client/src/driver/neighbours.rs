@@ -2,9 +2,9 @@
 //!
 //! What a session runs through when something has arrived is more code than the nearest cache holds, and so is what the system
 //! runs through to receive it. Where many have something at once, as when a znode changes that all of them watch, each receives
-//! first and goes on when all have: so one kind of code runs, and then the other, instead of the two in turns, each cold. That takes 4
-//! to 11 % off the CPU of an update for a hundred sessions (`benches/RESULTS.md`). A session that has its thread for itself does not
-//! wait. Knows nothing of what arrived.
+//! first and goes on when all have: so one kind of code runs, and then the other, instead of the two in turns, each cold. That takes 4 %
+//! off the CPU of an update for a hundred sessions (`benches/RESULTS.md`). A session that has its thread for itself does not wait.
+//! Knows nothing of what arrived.
 
 use std::cell::Cell;
 
