@@ -30,7 +30,6 @@ pub(crate) mod identity;
 mod inbox;
 mod intake;
 mod link;
-mod neighbours;
 mod seeking;
 mod servers;
 pub(crate) mod ticket;

@@ -30,8 +30,6 @@ mod inline;
 mod kinds;
 #[path = "client/lagging.rs"]
 pub(crate) mod lagging;
-#[path = "client/neighbours.rs"]
-mod neighbours;
 #[path = "client/operations.rs"]
 mod operations;
 #[path = "client/order.rs"]

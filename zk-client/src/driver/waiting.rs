@@ -3,48 +3,32 @@
 //! By hand instead of a `select!`: where bytes have arrived, which is nearly always what ended the wait, nothing else is looked at.
 //! Knows nothing of what a turn does.
 
-use super::{COMMANDS_A_TURN, Driver, Turn, intake::HELD_MAX, link, neighbours};
+use super::{COMMANDS_A_TURN, Driver, Turn, intake::HELD_MAX, link};
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 use tokio::{task::coop::has_budget_remaining, time::Sleep};
 
 impl Driver {
     /// The next thing to do. The link and the others take turns where both always have something: whoever had the last one
-    /// is asked behind the other. After a wait it is the link that is asked first. Where other sessions of this thread receive, too,
-    /// they do so before this one goes on.
+    /// is asked behind the other. After a wait it is the link that is asked first.
     pub(super) async fn wait(&mut self, mut timer: Option<Pin<&mut Sleep>>) -> Turn {
         self.inbox.expect_data(self.session.awaits_data());
         let mut others_first = std::mem::take(&mut self.had_link);
-        let mut received = None;
         poll_fn(|cx| {
-            if let Some(turn) = received.take() {
-                return Poll::Ready(turn);
-            }
             let others_were = std::mem::take(&mut others_first);
             if others_were && let Poll::Ready(turn) = self.poll_others(cx, timer.as_mut()) {
                 return Poll::Ready(turn);
             }
             if let Poll::Ready(turn) = link::poll(&mut self.link, &mut self.inbox, &mut self.outbox, cx) {
                 self.had_link = true;
-                if matches!(turn, Turn::Read(_)) && neighbours::others_receive(self.number()) {
-                    received = Some(turn);
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
                 return Poll::Ready(turn);
             }
             if others_were { Poll::Pending } else { self.poll_others(cx, timer.as_mut()) }
         })
         .await
-    }
-
-    /// Each session that lives has a bell of its own, so its address says who it is.
-    fn number(&self) -> usize {
-        Arc::as_ptr(&self.sweep).addr()
     }
 
     /// What is seldom ready comes first: handles can keep the rest ready for as long as they like.
