@@ -154,6 +154,9 @@ pub(crate) enum Runtime {
     CurrentThread,
     /// Two worker threads
     MultiThread,
+    /// Everything on one thread, but for the session, which has its own (`Connector::own_thread`)
+    #[value(name = "own-thread")]
+    Own,
 }
 
 /// How a mirror's application is told.

@@ -44,6 +44,7 @@ impl Contender {
         let name = match runtime {
             Runtime::CurrentThread => "ours",
             Runtime::MultiThread => "ours (multi-thread)",
+            Runtime::Own => "ours (own thread)",
         };
         Self::own(name, &["peer-watcher", "--runtime", &name_of(&runtime)])
     }

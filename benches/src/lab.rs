@@ -75,7 +75,7 @@ impl Dial for Connected {
 pub(crate) struct Subject {
     pub(crate) mirror: Mirror,
     pub(crate) connected: Connected,
-    /// CPU time of the mirror's thread, as of its last look; with two worker threads, of the whole process.
+    /// CPU time of the mirror's thread, as of its last look; where it has more than one, of the whole process.
     cpu_ns: Arc<AtomicU64>,
     end: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -94,7 +94,7 @@ impl Subject {
         application: Application,
     ) -> Result<Self, Failure> {
         let connected = Connected::default();
-        let connector = ours::connector_to(addr, timeout)?.dial(connected.clone());
+        let connector = ours::connector_to(addr, timeout, kind)?.dial(connected.clone());
         let runtime = ours::runtime(kind)?;
         let (started, starting) = mpsc::sync_channel(1);
         let (end, ended) = oneshot::channel();
@@ -139,7 +139,7 @@ async fn account(kind: Runtime, cpu: Arc<AtomicU64>) {
         every.tick().await;
         let used = match kind {
             Runtime::CurrentThread => thread_cpu_ns(),
-            Runtime::MultiThread => crate::value::cpu_ns(),
+            Runtime::MultiThread | Runtime::Own => crate::value::cpu_ns(),
         };
         cpu.store(used, Ordering::Relaxed);
     }

@@ -38,12 +38,13 @@ pub(crate) fn run(args: &WatcherArgs) -> Result<(), Failure> {
 }
 
 fn connector(args: &WatcherArgs) -> Result<zk_client::Connector, Failure> {
-    connector_to(&args.connect, SESSION_TIMEOUT)
+    connector_to(&args.connect, SESSION_TIMEOUT, args.runtime)
 }
 
 /// A connector to a server, as who we are.
-pub(crate) fn connector_to(addr: &str, timeout: Duration) -> Result<zk_client::Connector, Failure> {
+pub(crate) fn connector_to(addr: &str, timeout: Duration, kind: Runtime) -> Result<zk_client::Connector, Failure> {
     let connector = zk_client::Connector::new(addr)?.session_timeout(timeout).reconnect_spread(RECONNECT_SPREAD);
+    let connector = if kind == Runtime::Own { connector.own_thread() } else { connector };
     Ok(match auth::find()? {
         Some((scheme, credentials)) => connector.auth(&scheme, credentials.as_slice()),
         None => connector,
@@ -53,7 +54,7 @@ pub(crate) fn connector_to(addr: &str, timeout: Duration) -> Result<zk_client::C
 /// A tokio runtime.
 pub(crate) fn runtime(kind: Runtime) -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = match kind {
-        Runtime::CurrentThread => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        Runtime::CurrentThread | Runtime::Own => tokio::runtime::Builder::new_current_thread().enable_all().build(),
         Runtime::MultiThread => {
             tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()
         }

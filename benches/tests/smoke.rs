@@ -48,8 +48,10 @@ const ONE_ROUND: &str = "--rounds 1 --rounds-max 1";
 
 #[test]
 fn notify() {
-    let line = format!("notify {ONE_ROUND} --seconds 1 --rate 200 --keys 20 --runtime current-thread,multi-thread");
-    let said = measured(&line, 6);
+    let line =
+        format!("notify {ONE_ROUND} --seconds 1 --rate 200 --keys 20 --runtime current-thread,multi-thread,own-thread");
+    let said = measured(&line, 8);
+    assert!(said.contains("| ours (own thread) / floor |"), "{said}");
     assert!(said.contains("| ours (multi-thread) / floor |"), "{said}");
     assert!(said.contains("| ours (multi-thread), in a task / floor |"), "{said}");
 }
@@ -130,7 +132,9 @@ fn an_ensemble_is_written_at_its_first_and_watched_at_its_last_host() {
     let said = bench(folder.path(), &line);
     let where_to = format!("writes to {}, watchers at {}", first.addr(), last.addr());
     assert!(said.contains(&where_to) && said.contains("| ours / floor |"), "{said}");
-    let line = format!("soak --minutes 0.05 --fault-every 2 --rate 50 --keys 5 --root /mine --connect {hosts}");
+    let line = format!(
+        "soak --minutes 0.05 --fault-every 2 --rate 50 --keys 5 --runtime own-thread --root /mine --connect {hosts}"
+    );
     assert!(bench(folder.path(), &line).contains("Fold, snapshot and server are equal."));
     assert!(first.sees("/").is_some() && first.sees("/mine").is_none(), "what was made is removed");
 }

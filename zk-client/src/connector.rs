@@ -1,31 +1,21 @@
 //! How a session begins: what it wants, and the first connection.
 
+mod starting;
+
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 use crate::{
-    client::{Client, Shared},
-    connect_string::{ConnectString, ConnectStringError, Servers},
+    client::Client,
+    connect_string::{ConnectString, ConnectStringError},
     dial::{Dial, TcpDial},
-    driver::{Driver, Ends, Progress, hosts::RECONNECT_SPREAD, identity::check_len},
-    error::{Error, Unreachable},
+    driver::{hosts::RECONNECT_SPREAD, identity::check_len},
+    error::Error,
     sasl::SaslMechanism,
     secret::Secret,
-    session_events::Announcer,
     session_export::SessionExport,
-    state::SessionState,
 };
 use std::{fmt, sync::Arc, time::Duration};
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
-};
-use zk_proto::{
-    OpCode, SessionConfig, Zxid, frame,
-    session::{Credentials, Outcome},
-};
-
-/// Operations that may wait for the driver.
-const QUEUE_LEN_MAX: usize = 65_536;
+use zk_proto::{SessionConfig, Zxid, frame, session::Credentials};
 
 /// What the driver is told of the user's wishes.
 #[derive(Clone)]
@@ -67,6 +57,7 @@ pub struct Connector {
     connect_timeout: Duration,
     call_timeout: Option<Duration>,
     track_config: bool,
+    own_thread: bool,
     auth: Vec<(String, Secret)>,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
@@ -96,6 +87,7 @@ impl Connector {
             connect_timeout: Duration::from_secs(10),
             call_timeout: None,
             track_config: false,
+            own_thread: false,
             auth: Vec::new(),
             #[cfg(feature = "tls")]
             tls: None,
@@ -267,6 +259,33 @@ impl Connector {
         self
     }
 
+    /// Gives the session a thread of its own: it waits for the server in the system's `recv`, without tokio's reactor between, and
+    /// carries out there and then what arrives. An update of a `zk-config` mirror is published, and its listeners are called, in
+    /// that thread. That saves a tenth of an update's CPU, and a few microseconds (`benches/RESULTS.md`).
+    ///
+    /// For a session that watches and must be quick; it can be just as wrong for others: a *task* that waits, for the answer of
+    /// an operation, a stream or a subscription, is woken from another thread, which takes it longer than it did, and a hundred
+    /// such sessions are a hundred threads. Each has buffers of 128 KiB, and copies once what it receives. Connecting and
+    /// timers, pings among them, stay the runtime's, which has to go on running.
+    ///
+    /// It is about connections that [`TcpDial`] makes, as it does unless told otherwise: under TLS, too, and inside a [`Dial`] of
+    /// your own. If no thread can be had a connection does without. On Linux only; elsewhere this changes nothing.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # let server = runtime.block_on(zk_testkit::server::TestServer::start())?;
+    /// # let servers = &server.connect_string();
+    /// let client = runtime.block_on(zk_client::Connector::new(servers)?.own_thread().connect())?;
+    /// # runtime.block_on(client.close());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn own_thread(mut self) -> Self {
+        self.own_thread = true;
+        self
+    }
+
     /// Connects and waits until a server has taken us.
     ///
     /// # Cancel safety
@@ -294,7 +313,7 @@ impl Connector {
             check_len(scheme, auth, self.settings.request_len_max)?;
         }
         let (client, progress) = self.start();
-        established(&client, progress, patience).await?;
+        starting::established(&client, progress, patience).await?;
         Ok(client)
     }
 
@@ -302,89 +321,6 @@ impl Connector {
     /// it takes. [`Client::state`] tells how it goes.
     pub fn connect_in_background(self) -> Client {
         self.start().0
-    }
-
-    fn start(self) -> (Client, watch::Receiver<Progress>) {
-        let (servers, chroot) = self.servers.into_parts();
-        let (commands_in, commands) = mpsc::channel(QUEUE_LEN_MAX);
-        let (state_in, state, events) = Announcer::new(SessionState::Connecting { expired: None });
-        let nothing = Progress { rounds: 0, unreachable: Unreachable { attempts: Vec::new(), behind: None } };
-        let (progress_in, progress) = watch::channel(nothing);
-        let (credentials_in, credentials) = watch::channel(None);
-        let shared = Shared {
-            commands: commands_in,
-            root: chroot.clone(),
-            queue_len_max: QUEUE_LEN_MAX,
-            request_len_max: self.settings.request_len_max,
-            state,
-            progress: progress.clone(),
-            credentials,
-            sweep: Arc::default(),
-            events,
-        };
-        let ends = Ends {
-            commands,
-            sweep: shared.sweep.clone(),
-            state: state_in,
-            progress: progress_in,
-            credentials: credentials_in,
-        };
-        let client = Client::new(shared, chroot, self.call_timeout);
-        let settings = self.settings;
-        #[cfg(feature = "tls")]
-        let settings = match self.tls {
-            Some(tls) => Settings { dial: tls.over(settings.dial), ..settings },
-            None => settings,
-        };
-        let port = the_port(&servers);
-        let encrypts = settings.dial.encrypts();
-        let mut driver = Driver::new(settings, servers, ends);
-        driver.present(&self.auth);
-        match (self.track_config, encrypts) {
-            (false, _) => {}
-            (true, true) if port.is_none() => tracing::warn!("servers have different ports for TLS; none are followed"),
-            (true, _) => driver.track_config(port.filter(|_| encrypts)),
-        }
-        tokio::spawn(driver.run());
-        (client, progress)
-    }
-}
-
-/// The port of all servers, if it is one.
-fn the_port(servers: &Servers) -> Option<u16> {
-    let Servers::Listed(servers) = servers else { return None };
-    let port = servers.first()?.port;
-    servers.iter().all(|server| server.port == port).then_some(port)
-}
-
-/// Waits for the first session.
-async fn established(
-    client: &Client,
-    mut progress: watch::Receiver<Progress>,
-    patience: Duration,
-) -> Result<(), Error> {
-    let mut state = client.state();
-    let give_up_at = Instant::now() + patience;
-    loop {
-        match *state.borrow_and_update() {
-            SessionState::Connected { .. } => return Ok(()),
-            SessionState::Ended(end) => {
-                let by = end.interruption();
-                return Err(Error::Interrupted { op: OpCode::CREATE_SESSION, by, outcome: Outcome::NotSent });
-            }
-            SessionState::Connecting { .. } | SessionState::Suspended { .. } => {}
-        }
-        let tried_all = progress.borrow_and_update().rounds > 0;
-        if tried_all && Instant::now() >= give_up_at {
-            return Err(Error::Unreachable(progress.borrow().unreachable.clone()));
-        }
-        tokio::select! {
-            changed = state.changed() => if changed.is_err() {
-                return Err(Error::Unreachable(progress.borrow().unreachable.clone()));
-            },
-            _ = progress.changed() => {}
-            () = tokio::time::sleep_until(give_up_at), if tried_all => {}
-        }
     }
 }
 

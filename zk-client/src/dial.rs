@@ -6,7 +6,7 @@
 #[cfg(feature = "dns-srv")]
 mod srv;
 
-use crate::connect_string::HostPort;
+use crate::{connect_string::HostPort, own_thread};
 use std::{future::Future, io, net::SocketAddr, pin::Pin};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -72,7 +72,7 @@ impl Dial for TcpDial {
         Box::pin(async move {
             let stream = TcpStream::connect(addr).await?;
             stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as Box<dyn Transport>)
+            own_thread::transport(stream)
         })
     }
 }

@@ -24,7 +24,7 @@
 //! # Behaviour
 //!
 //! A [`Client`] is a cheap handle; clone it freely. One task per session, the driver, owns the socket and
-//! the protocol machine of `zk-proto`. It reconnects by itself, to servers in random order, with names
+//! the protocol machine of `zk-proto`; what arrives can have a thread instead ([`Connector::own_thread`]). It reconnects by itself, to servers in random order, with names
 //! resolved at each attempt, all addresses tried, and pauses with full jitter. A thousand clients that lose their connections
 //! at once come back over seconds, each at a time of its own: [`Connector::reconnect_spread`] says how far they spread, and
 //! what is better for a client that is alone.
@@ -111,6 +111,8 @@ mod ensemble;
 mod error;
 mod inline;
 mod oneshot;
+#[cfg_attr(not(target_os = "linux"), path = "own_thread/elsewhere.rs")]
+mod own_thread;
 pub mod recipes;
 mod sasl;
 mod secret;

@@ -215,7 +215,8 @@ impl Mirror {
     /// The current snapshot, and a function that is called with every change behind it, and the snapshot that it leads to.
     ///
     /// As [`subscribe`](Self::subscribe), with less between an update and whoever wants it: the function is called in the
-    /// client's own task, where the snapshot is published, so no task has to be woken. The price is that everything else of
+    /// client's own task, where the snapshot is published, so no task has to be woken; with
+    /// [`own_thread`](zk_client::Connector::own_thread) in the client's own thread, where it is quickest. The price is that everything else of
     /// that client waits for it meanwhile: it must be short, and must not block. It misses nothing, so it is never told of
     /// [`Overflow`](crate::GapReason::Overflow). It may use the mirror and the client, but not wait for them. If it panics,
     /// that is logged, and it is not called again.

@@ -34,6 +34,8 @@ pub(crate) mod lagging;
 mod operations;
 #[path = "client/order.rs"]
 mod order;
+#[path = "client/own_thread.rs"]
+mod own_thread;
 #[path = "client/plaintext.rs"]
 mod plaintext;
 #[path = "client/privileges.rs"]

@@ -7,6 +7,7 @@
 //! The kernel closes it when we die, and the script then kills Java. Signals go to Java's own pid.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ const LEASH: &str = include_str!("process/leash.sh");
 
 /// Between looks whether the process has ended.
 const EXIT_POLL: Duration = Duration::from_millis(2);
+/// A thread stops when it comes out of the system, or of a page fault, at the latest.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
 /// A drop waits this long for a killed process to be gone; only a hanging disk lets it take that long.
 const DROP_WAIT_MAX: Duration = Duration::from_secs(5);
 
@@ -72,6 +75,16 @@ impl Process {
         }
     }
 
+    /// Stops it, and waits until none of its threads runs any more: each of them stops when it comes to it.
+    pub(super) fn stop(&self) -> io::Result<()> {
+        self.signal(Signal::STOP)?;
+        let begin = Instant::now();
+        while runs(self.pid()) && begin.elapsed() < STOP_WAIT_MAX {
+            thread::yield_now();
+        }
+        Ok(())
+    }
+
     /// Waits until the process has ended; false if it has not within the limit.
     pub(super) async fn wait(&self, limit: Duration) -> bool {
         let begin = Instant::now();
@@ -96,6 +109,18 @@ impl Drop for Process {
     }
 }
 
+/// Whether a thread of this process is neither stopped nor at its end; no, where the system does not say.
+fn runs(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.flatten().any(|thread| matches!(state(&thread.path()), Some(state) if !"TZX".contains(state)))
+}
+
+/// The letter for what a process or thread does, by its folder in /proc; none if there is no such one.
+fn state(folder: &Path) -> Option<char> {
+    let stat = fs::read_to_string(folder.join("stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next() // behind the name, which may hold anything
+}
+
 /// The script with what it runs; its standard input is the leash, and the pid is what it says.
 fn leashed(program: &Path, args: &[OsString], log: &Path) -> Command {
     let mut script = Command::new("sh");
@@ -107,7 +132,7 @@ fn leashed(program: &Path, args: &[OsString], log: &Path) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{env, fs};
+    use std::env;
 
     /// Says to the test binary that it is the parent that is killed.
     const PARENT: &str = "ZK_TESTKIT_PARENT_THAT_IS_KILLED";
@@ -131,6 +156,34 @@ mod tests {
             Process::spawn("sh".into(), vec!["-c".into(), "exit 7".into()], "/dev/null".into()).await.unwrap();
         assert!(process.wait(Duration::from_secs(10)).await);
         assert_eq!(process.ended().unwrap().code(), Some(7));
+    }
+
+    /// A signal alone says only that they will stop: a server has answered after it.
+    #[tokio::test]
+    async fn none_of_its_threads_runs_when_it_is_stopped() {
+        let spins = ["--exact", "launcher::process::tests::busy_threads", "--ignored"].map(OsString::from).to_vec();
+        let busy = Process::spawn(env::current_exe().unwrap(), spins, "/dev/null".into()).await.unwrap();
+        let threads = || fs::read_dir(format!("/proc/{}/task", busy.pid())).unwrap().count();
+        until("they run", || threads() > BUSY);
+        for _ in 0..50 {
+            busy.stop().unwrap();
+            assert!(!runs(busy.pid()));
+            busy.signal(Signal::CONT).unwrap();
+            until("they run again", || runs(busy.pid()));
+        }
+    }
+
+    const BUSY: usize = 8;
+
+    #[test]
+    #[ignore = "the process that the test above starts and ends"]
+    fn busy_threads() {
+        if env::args().any(|arg| arg == "--exact") {
+            let busy = [(); BUSY].map(|()| thread::spawn(|| while thread::current().name().is_none() {}));
+            for thread in busy {
+                thread.join().unwrap();
+            }
+        }
     }
 
     #[tokio::test]
@@ -167,7 +220,7 @@ mod tests {
             .unwrap();
         let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines().map(Result::unwrap);
         let pid = lines.find_map(|line| line.split_once("started ")?.1.parse().ok()).unwrap();
-        until("it is stopped", || state(pid) == Some('T'));
+        until("it is stopped", || state_of(pid) == Some('T'));
         parent.kill().unwrap(); // SIGKILL: no drop runs
         parent.wait().unwrap();
         until("it has ended", || has_ended(pid));
@@ -194,14 +247,12 @@ mod tests {
         }
     }
 
-    /// The letter for it; none if there is no such process.
-    fn state(pid: u32) -> Option<char> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        stat.rsplit(')').next()?.trim_start().chars().next() // behind the name, which may hold anything
+    fn state_of(pid: u32) -> Option<char> {
+        state(Path::new(&format!("/proc/{pid}")))
     }
 
     /// Be it that nobody has asked for its exit code.
     fn has_ended(pid: u32) -> bool {
-        matches!(state(pid), None | Some('Z' | 'X'))
+        matches!(state_of(pid), None | Some('Z' | 'X'))
     }
 }

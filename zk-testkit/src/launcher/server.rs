@@ -104,12 +104,12 @@ impl Server {
         self.end_by(&[Signal::TERM, Signal::CONT]).await // a paused one would never hear it
     }
 
-    /// Freezes it (SIGSTOP): connections stay open and nothing answers.
+    /// Freezes it (SIGSTOP): connections stay open and nothing answers any more.
     ///
     /// # Errors
     /// [`LauncherError::NotRunning`].
     pub fn pause(&self) -> Result<(), LauncherError> {
-        self.signal(Signal::STOP)
+        self.running()?.stop().map_err(LauncherError::io(format!("stop server {}", self.index)))
     }
 
     /// Lets it go on after [`Server::pause`] (SIGCONT).
