@@ -141,36 +141,60 @@ impl Drop for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
     };
 
-    /// A connection as it comes about, with what a thread is made by.
-    async fn echoed_by(thread: thread::Builder) {
+    /// Both ends of a connection, ours with what a thread is made by.
+    async fn connected(thread: thread::Builder) -> (Box<dyn Transport>, tokio::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let ours = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (mut theirs, _) = listener.accept().await.unwrap();
-        let mut transport = start(ours.into_std().unwrap(), thread, &Arc::default(), &Handle::current()).unwrap();
-        transport.write_all(b"there").await.unwrap();
+        let (theirs, _) = listener.accept().await.unwrap();
+        let ours = start(ours.into_std().unwrap(), thread, &Arc::default(), &Handle::current()).unwrap();
+        (ours, theirs)
+    }
+
+    async fn there_and_back(thread: thread::Builder) {
+        let (mut ours, mut theirs) = connected(thread).await;
+        ours.write_all(b"there").await.unwrap();
         let mut there = [0; 5];
         theirs.read_exact(&mut there).await.unwrap();
         theirs.write_all(b"and back").await.unwrap();
         drop(theirs);
         let mut back = Vec::new();
-        transport.read_to_end(&mut back).await.unwrap();
+        ours.read_to_end(&mut back).await.unwrap();
         assert_eq!((&there, &back[..]), (b"there", &b"and back"[..]));
     }
 
     /// Who waits need not be a driver that has a seat.
     #[tokio::test]
     async fn whoever_reads_is_woken() {
-        echoed_by(thread::Builder::new()).await;
+        there_and_back(thread::Builder::new()).await;
     }
 
     #[tokio::test]
     async fn a_connection_without_a_thread_works_all_the_same() {
         // No machine has memory for its stack.
-        echoed_by(thread::Builder::new().stack_size(1 << 60)).await;
+        there_and_back(thread::Builder::new().stack_size(1 << 60)).await;
+    }
+
+    /// Nobody waits for what arrives: it waits, and so does who sends more than the system holds.
+    #[tokio::test]
+    async fn what_is_not_read_is_kept() {
+        let (mut ours, mut theirs) = connected(thread::Builder::new()).await;
+        let sent: Vec<u8> = (0..5_000_000_u32).flat_map(u32::to_be_bytes).collect();
+        let mut begun = 0;
+        while let Ok(some) = tokio::time::timeout(Duration::from_millis(100), theirs.write(&sent[begun..])).await {
+            begun += some.unwrap();
+        }
+        assert!((1..sent.len()).contains(&begun), "{begun} bytes have left");
+        let rest = sent[begun..].to_vec();
+        let sender = tokio::spawn(async move { theirs.write_all(&rest).await });
+        let mut received = Vec::new();
+        ours.read_to_end(&mut received).await.unwrap();
+        sender.await.unwrap().unwrap();
+        assert!(received == sent, "{} bytes instead of {}", received.len(), sent.len());
     }
 }

@@ -217,6 +217,7 @@ fn the_thread_ends_with_the_runtime() {
     assert_eq!(sockets(port(&server)), 2, "the count sees both ends");
     drop(clients);
     until("no socket", || sockets(port(&server)) == 0);
+    assert_eq!(server.sessions().len(), 1, "it was not the server that has ended it");
     let end = current_thread().block_on(client.exists("/"));
     assert!(matches!(end, Err(Error::Interrupted { by: Interruption::Closed, .. })), "{end:?}");
 }
