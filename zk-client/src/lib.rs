@@ -24,10 +24,10 @@
 //! # Behaviour
 //!
 //! A [`Client`] is a cheap handle; clone it freely. One task per session, the driver, owns the socket and
-//! the protocol machine of `zk-proto`; what arrives can have a thread instead ([`Connector::own_thread`]). It reconnects by itself, to servers in random order, with names
-//! resolved at each attempt, all addresses tried, and pauses with full jitter. A thousand clients that lose their connections
-//! at once come back over seconds, each at a time of its own: [`Connector::reconnect_spread`] says how far they spread, and
-//! what is better for a client that is alone.
+//! the protocol machine of `zk-proto`; what arrives can have a thread instead ([`Connector::own_thread`]). It reconnects by
+//! itself, to servers in random order, with names resolved at each attempt, all addresses tried, and pauses with full jitter.
+//! A thousand clients that lose their connections at once come back over seconds, each at a time of its own:
+//! [`Connector::reconnect_spread`] says how far they spread, and what is better for a client that is alone.
 //!
 //! Values and lists of children that are asked for together travel together ([`Connector::batch_reads`]). An operation is sent
 //! once: when its answer is lost, or does not come in time ([`Client::with_timeout`]), the error says whether it may have been

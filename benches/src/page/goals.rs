@@ -177,17 +177,19 @@ fn row(runs: &[&Run], goal: &Goal, others: &[&str], bound: Bound) -> String {
         let ratio_of = |ours| bound.worst(others.iter().map(|other| rounds.ratio_to(ours, other, goal.figure)));
         let ratios = [OURS, OWN_THREAD, PROFILED].map(ratio_of);
         let compared = rounds.watchers().iter().filter(|name| **name != FLOOR_ON_TOKIO).count();
-        ratios[0].is_finite().then_some((compared, run, rounds.none_kept, ratios))
+        let floor = ratio_of(FLOOR);
+        ratios[0].is_finite().then_some((compared, run, rounds.none_kept, ratios, floor))
     });
     match found.max_by_key(|(compared, _, none_kept, ..)| (!none_kept, *compared)) {
         None => format!("{} - | - | - | not measured |", start("-")),
-        Some((_, run, none_kept, ratios)) => {
+        Some((_, run, none_kept, ratios, floor)) => {
             let verdict = match ratios.map(|ratio| bound.holds(ratio)) {
-                _ if none_kept => "no round was kept",
-                [true, ..] => "reached",
-                [_, true, _] => "reached with a thread of its own",
-                [.., true] => "reached with a profile",
-                _ => "**not reached**",
+                _ if none_kept => "no round was kept".to_owned(),
+                [true, ..] => "reached".to_owned(),
+                [_, true, _] => "reached with a thread of its own".to_owned(),
+                [.., true] => "reached with a profile".to_owned(),
+                _ if bound.holds(floor) => "**not reached**".to_owned(),
+                _ => format!("**not reached**, nor by the floor, which has {}", figure_text(floor)),
             };
             let text = |ratio: f64| if ratio.is_finite() { figure_text(ratio) } else { "-".to_owned() };
             let [ours, own_thread, profiled] = ratios.map(text);
@@ -229,12 +231,15 @@ mod tests {
         let with_a_thread = "<= 0.850 | 0.880 | 0.840 | 0.720 | reached with a thread of its own |";
         assert!(text.contains(&format!("{what} {client}, {multi} | {with_a_thread}")), "{text}");
         assert!(text.contains("| - | CuratorCache | <= 0.600 | - | - | - | not measured |"), "{text}");
-        let figures = [("floor-before", 10.0), (OURS, 12.0), (PROFILED, 11.0), ("floor-after", 10.0)];
+        let figures =
+            [("floor-before", 10.0), (OURS, 12.0), (CURATOR[0], 15.0), (PROFILED, 11.0), ("floor-after", 10.0)];
         let text = tables(&[run("together", &figures)]);
         assert!(
             text.contains(&format!("{what} floor | <= 1.15 | 1.20 | - | 1.10 | reached with a profile |")),
             "{text}"
         );
+        let nor_by_the_floor = "<= 0.600 | 0.800 | - | 0.733 | **not reached**, nor by the floor, which has 0.667 |";
+        assert!(text.contains(&format!("{what} CuratorCache | {nor_by_the_floor}")), "{text}");
     }
 
     #[test]

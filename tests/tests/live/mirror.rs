@@ -8,7 +8,15 @@ use zk_testkit::launcher::Version;
 
 /// A mirror of 1,000 znodes; its server is killed three times while a writer goes on through another one.
 async fn the_server_was_killed_three_times(version: Version) -> Done {
-    let mut scene = Scene::start(version, 1_000).await?;
+    killed_three_times(Scene::start(version, 1_000).await?).await
+}
+
+/// The same with a mirror that lives in a thread of its session's own.
+async fn the_server_of_a_thread_was_killed_three_times(version: Version) -> Done {
+    killed_three_times(Scene::start_with_own_thread(version, 1_000).await?).await
+}
+
+async fn killed_three_times(mut scene: Scene) -> Done {
     for round in 1..=3 {
         let index = scene.mirrors_server().await?;
         let mut writer = scene.writer(index).await?;
@@ -108,6 +116,8 @@ macro_rules! scenarios {
 scenarios! {
     // goal: M3 N1
     the_server_was_killed_three_times
+    // goal: M3 N1
+    the_server_of_a_thread_was_killed_three_times
     // goal: N2
     the_session_expired_at_the_server
     // goal: M10

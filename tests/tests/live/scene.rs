@@ -43,19 +43,26 @@ impl Scene {
     /// A three-node ensemble with `nodes` znodes below the root, and a mirror that is ready.
     pub async fn start(version: Version, nodes: usize) -> Result<Self, Failure> {
         let ensemble = real(version).servers(3).start().await?;
-        let servers = ensemble.connect_string();
-        Self::play(ensemble, &servers, nodes).await
+        let connector = connector(&ensemble.connect_string())?;
+        Self::play(ensemble, connector, nodes).await
+    }
+
+    /// The same with a thread of its own for the mirror's session.
+    pub async fn start_with_own_thread(version: Version, nodes: usize) -> Result<Self, Failure> {
+        let ensemble = real(version).servers(3).start().await?;
+        let connector = connector(&ensemble.connect_string())?.own_thread();
+        Self::play(ensemble, connector, nodes).await
     }
 
     /// The same with the mirror on followers only: stopping its server leaves the ensemble whole.
     pub async fn start_on_followers(version: Version, nodes: usize) -> Result<Self, Failure> {
         let ensemble = real(version).servers(3).start().await?;
-        let servers = others(&ensemble, ensemble.wait_for_leader().await?);
-        Self::play(ensemble, &servers, nodes).await
+        let connector = connector(&others(&ensemble, ensemble.wait_for_leader().await?))?;
+        Self::play(ensemble, connector, nodes).await
     }
 
-    async fn play(ensemble: Ensemble, servers: &str, nodes: usize) -> Result<Self, Failure> {
-        let client = connector(servers)?.connect().await?;
+    async fn play(ensemble: Ensemble, connector: Connector, nodes: usize) -> Result<Self, Failure> {
+        let client = connector.connect().await?;
         fill(&client, nodes).await?;
         let mirror = Mirror::start(&client, ROOT)?;
         let snapshot = timeout(PATIENCE, mirror.ready()).await??;
