@@ -213,7 +213,8 @@ fn a_full_socket_does_not_outlive_its_runtime() {
 fn the_thread_ends_with_the_runtime() {
     let (_servers, server) = server();
     let clients = current_thread();
-    let client = clients.block_on(async { within(connector(&server.connect_string()).connect()).await.unwrap() });
+    let connector = connector(&server.connect_string()).session_timeout(Duration::from_secs(40));
+    let client = clients.block_on(async { within(connector.connect()).await.unwrap() });
     assert_eq!(sockets(port(&server)), 2, "the count sees both ends");
     drop(clients);
     until("no socket", || sockets(port(&server)) == 0);
