@@ -155,7 +155,7 @@ async fn a_full_socket_holds_nothing_up_for_good() {
     let client = within(connector(&server.connect_string()).batch_reads(false).connect()).await.unwrap();
     let long = vec![7; 900_000];
     for round in ["a", "b"] {
-        server.black_hole(true);
+        server.inject(Fault::Deaf).await;
         let paths: Vec<String> = (0..24).map(|i| format!("/{round}{i}")).collect();
         let writes: Vec<_> =
             paths.iter().map(|path| client.create(path, &long, CreateMode::Persistent, OPEN_ACL_UNSAFE)).collect();
@@ -167,7 +167,7 @@ async fn a_full_socket_holds_nothing_up_for_good() {
             }
         })
         .await;
-        server.black_hole(false);
+        server.heal().await.unwrap();
         for write in within(join_all(writes)).await {
             write.unwrap();
         }
@@ -193,7 +193,7 @@ fn a_full_socket_does_not_outlive_its_runtime() {
     let clients = runtime();
     let writes: Vec<_> = clients.block_on(async {
         let client = within(connector(&server.connect_string()).connect()).await.unwrap();
-        server.black_hole(true);
+        server.inject(Fault::Deaf).await;
         let long = vec![7; 900_000];
         (0..24).map(|i| client.create(&format!("/{i}"), &long, CreateMode::Persistent, OPEN_ACL_UNSAFE)).collect()
     });
