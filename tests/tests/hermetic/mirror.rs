@@ -21,10 +21,11 @@ use std::sync::Arc;
 
 use crate::stage::{Stage, within};
 use zk_config::{Batch, Changes, Mirror, Snapshot, Update};
+use zk_testkit::server::TestServer;
 use zk_tests::{Tree, differences, tree_of};
 
 /// The server's subtree.
-fn truth(server: &Stage, root: &str) -> Tree {
+fn truth(server: &TestServer, root: &str) -> Tree {
     let mut tree = Tree::new();
     let mut paths = vec![root.to_owned()];
     while let Some(path) = paths.pop() {
@@ -38,14 +39,14 @@ fn truth(server: &Stage, root: &str) -> Tree {
 
 /// Equal in data and in every field of every stat.
 #[track_caller]
-fn assert_exact(server: &Stage, snapshot: &Snapshot) {
+fn assert_exact(server: &TestServer, snapshot: &Snapshot) {
     assert!(snapshot.is_exact() && snapshot.is_live());
     let (left, right) = (truth(server, snapshot.root()), tree_of(snapshot));
     assert!(left == right, "server and mirror differ:\n{}", differences(&left, &right));
 }
 
 /// The mirror as of now.
-async fn caught_up(server: &Stage, mirror: &Mirror) -> Arc<Snapshot> {
+pub(crate) async fn caught_up(server: &TestServer, mirror: &Mirror) -> Arc<Snapshot> {
     let snapshot = within(mirror.barrier()).await.unwrap();
     assert_exact(server, &snapshot);
     snapshot

@@ -9,12 +9,12 @@ use super::{
 use crate::dial::Transport;
 use rustix::{
     event::{PollFd, PollFlags, poll},
-    io::{Errno, retry_on_intr},
+    io::{Errno, read, retry_on_intr},
     net::{SendFlags, send},
 };
 use std::{
     future::Future,
-    io::{self, Read},
+    io,
     net::{Shutdown, TcpStream},
     pin::Pin,
     sync::Arc,
@@ -64,7 +64,7 @@ pub(super) fn start(
 fn receive(socket: &TcpStream, arrivals: &Arrivals, seat: &Seat) {
     let mut chunk = Chunk::new();
     while arrivals.wait_for_room() {
-        let received = chunk.fill(|bytes| receive_once(socket, bytes));
+        let received = chunk.fill(|bytes| Ok(retry_on_intr(|| read(socket, &mut *bytes))?));
         let is_over = !matches!(received, Ok(1..));
         let reader = match received {
             Ok(1..) => arrivals.put(&mut chunk),
@@ -76,15 +76,6 @@ fn receive(socket: &TcpStream, arrivals: &Arrivals, seat: &Seat) {
         }
         if is_over {
             return;
-        }
-    }
-}
-
-fn receive_once(mut socket: &TcpStream, bytes: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match socket.read(bytes) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            received => return received,
         }
     }
 }

@@ -12,8 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::shutdown::{port, runtime, sockets};
-use crate::stage::{AT_ONCE, within};
+use super::shutdown::{connectors, port, runtime, sockets};
+use crate::{
+    mirror::caught_up,
+    stage::{AT_ONCE, within},
+};
 use futures_util::future::join_all;
 use tokio::runtime::{Builder, Runtime};
 use zk_client::{
@@ -130,21 +133,14 @@ async fn the_mirror_is_exact_after(seed: u64) {
         }
         server.heal().await.unwrap();
     }
-    let is_exact = || {
-        let snapshot = mirror.snapshot();
-        let mut names = server.children("/app").unwrap();
-        names.sort();
-        let paths: Vec<String> = names.iter().map(|name| format!("/app/{name}")).collect();
-        let held = snapshot.iter().map(|(path, _)| path.to_string()).filter(|path| path != "/app");
-        snapshot.is_live()
-            && held.eq(paths.iter().cloned())
-            && paths.iter().all(|path| snapshot.get(path).unwrap().data == server.get(path).unwrap().0)
-    };
-    let given_up_at = Instant::now() + PATIENCE;
-    while !is_exact() {
-        assert!(Instant::now() < given_up_at, "seed {seed}: {:?}", mirror.status());
-        tokio::task::yield_now().await;
-    }
+    // One that leaves on a connection that is about to end ends with it.
+    within(async {
+        while mirror.barrier().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    caught_up(&server, &mirror).await;
     within(client.close()).await;
 }
 
@@ -249,11 +245,9 @@ impl Inline for Panics {
 #[test]
 fn a_panic_ends_the_session_as_it_does_without() {
     let (_servers, server) = server();
-    for own_thread in [false, true] {
+    for connector in connectors(&server) {
         let clients = runtime();
         clients.block_on(async {
-            let connector = Connector::new(&server.connect_string()).unwrap();
-            let connector = if own_thread { connector.own_thread() } else { connector };
             let client = within(connector.connect()).await.unwrap();
             client.attach(Panics).unwrap();
             within(client.state().wait_for(|_| false)).await.unwrap_err();

@@ -26,7 +26,7 @@ pub(super) fn port(server: &TestServer) -> u16 {
 }
 
 /// With and without a thread of its own.
-fn connectors(server: &TestServer) -> [Connector; 2] {
+pub(super) fn connectors(server: &TestServer) -> [Connector; 2] {
     let connector = Connector::new(&server.connect_string()).unwrap();
     [connector.clone(), connector.own_thread()]
 }
