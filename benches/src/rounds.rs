@@ -1,4 +1,5 @@
-//! Rounds: floor, ours and others, floor. The two floors are an A/A control: where they disagree, the round says nothing.
+//! Rounds: floor, ours and others, floor. The two floors are an A/A control: where they disagree, the round says nothing. Each
+//! round begins with another of those between, so that nobody is measured behind the same one always.
 //!
 //! Must not know what is measured.
 
@@ -8,6 +9,7 @@ use crate::{
     stats,
 };
 use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The two floors of a round may differ by this much.
 pub(crate) const DISAGREEMENT_MAX: f64 = 0.10;
@@ -97,18 +99,23 @@ pub(crate) fn interleave<T>(
 ) -> Result<Vec<Round<T>>, Failure> {
     let mut rounds: Vec<Round<T>> = Vec::new();
     let mut kept = 0;
+    let mut order: VecDeque<(usize, &String)> = contenders.iter().enumerate().collect();
     for number in 1..=most {
         let before = step(Place::FloorBefore)?;
-        let mut steps = Vec::new();
-        for (at, name) in contenders.iter().enumerate() {
-            steps.push(match step(Place::Contender(at)) {
+        let mut steps = BTreeMap::new();
+        for &(at, name) in &order {
+            let taken = match step(Place::Contender(at)) {
                 Err(failure) if at > 0 => {
                     report::tell(&format!("round {number}: {name} failed: {}", failure.line()));
                     None
                 }
                 other => Some(other?),
-            });
+            };
+            steps.insert(at, taken);
         }
+        let first = order.pop_front();
+        order.extend(first);
+        let steps = steps.into_values().collect();
         let after = step(Place::FloorAfter)?;
         let apart = stats::disagreement(figure(&before), figure(&after));
         let round = Round { number, before, contenders: steps, after, kept: apart <= DISAGREEMENT_MAX };
@@ -163,7 +170,7 @@ pub(crate) fn summary<T>(rounds: &[Round<T>], contenders: &[String], columns: &[
         format!("\nNO ROUND WAS KEPT: in all {tried} the floors disagreed by more than {most:.0} %. These are medians of all; they say little.")
     } else {
         let discarded = rounds.len() - kept.len();
-        format!("\nMedians of {} rounds (floor, {who}, floor); {discarded} more were discarded because their floors disagreed by more than {most:.0} %.", kept.len())
+        format!("\nMedians of {} rounds (floor, {who}, floor; each began with another one of those between); {discarded} more were discarded because their floors disagreed by more than {most:.0} %.", kept.len())
     });
     lines.join("\n")
 }
@@ -205,7 +212,7 @@ mod tests {
     #[test]
     fn a_peer_may_fail_and_we_may_not() {
         let both = ["ours", "peer"];
-        let rounds = played(&[1.0, 2.0, -1.0, 1.0, 1.0, 2.0, 3.0, 1.0], &both, 2, 2).unwrap();
+        let rounds = played(&[1.0, 2.0, -1.0, 1.0, 1.0, 3.0, 2.0, 1.0], &both, 2, 2).unwrap();
         let text = summary(&rounds, &names(&both), &[("x", |x| *x)]);
         assert!(text.contains("| ours / floor | 2.00 |") && text.contains("| peer / floor | 3.00 |"), "{text}");
         assert_eq!(rounds[0].steps().count(), 3);
@@ -214,5 +221,18 @@ mod tests {
             "floor-before ours peer floor-after"
         );
         assert!(played(&[1.0, -1.0], &both, 1, 1).is_err());
+    }
+
+    #[test]
+    fn each_round_begins_with_another() {
+        let (mut places, all) = (Vec::new(), ["ours", "one", "two"]);
+        let step = |place: Place| {
+            places.push(place.name(&names(&all)));
+            Ok(1.0)
+        };
+        let rounds = interleave(&names(&all), (4, 4), |figure| *figure, step, |_| Ok(())).unwrap();
+        let order: Vec<String> = places.chunks(5).map(|round| round[1..4].join(" ")).collect();
+        assert_eq!(order, ["ours one two", "one two ours", "two ours one", "ours one two"]);
+        assert!(rounds.iter().all(|round| round.contenders.iter().all(Option::is_some)));
     }
 }
