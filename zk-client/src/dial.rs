@@ -3,6 +3,8 @@
 //! The trait is public, so that tests resolve and dial what they like, and so that other transports fit in.
 //! Knows nothing of ZooKeeper.
 
+#[cfg(target_os = "linux")]
+mod acks;
 #[cfg(feature = "dns-srv")]
 mod srv;
 
@@ -75,6 +77,13 @@ impl Dial for TcpDial {
             own_thread::transport(stream)
         })
     }
+}
+
+/// The transport over a connection for whose socket a task waits.
+pub(crate) fn in_task(stream: TcpStream) -> Box<dyn Transport> {
+    #[cfg(target_os = "linux")]
+    let stream = acks::Conversation::new(stream);
+    Box::new(stream)
 }
 
 /// Shuffles addresses, and lets their families take turns; the one that the resolver put first begins.

@@ -8,20 +8,20 @@ use crate::{
     connect_string::{HostPort, Servers},
     connector::Settings,
     error::Unreachable,
-    inline::{Inline, InlineState, Input, Requests},
     session_events::Announcer,
     state::SessionState,
     sweep::Sweep,
 };
 use bytes::{Buf, BytesMut};
-use std::{collections::VecDeque, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
-use zk_proto::{Session, SessionId, frame::TooLarge, path::Chroot, session::Credentials};
+use zk_proto::{Session, SessionId, frame::TooLarge, session::Credentials};
 
 mod batching;
+mod consumers;
 mod deadlines;
 mod dispatch;
 pub(crate) mod fanout;
@@ -30,6 +30,7 @@ pub(crate) mod identity;
 mod inbox;
 mod intake;
 mod link;
+mod others;
 mod seeking;
 mod servers;
 pub(crate) mod ticket;
@@ -37,12 +38,14 @@ mod waiting;
 mod watching;
 
 use batching::Batching;
+use consumers::Consumer;
 use deadlines::Deadlines;
-use fanout::{Fanout, Line};
+use fanout::Fanout;
 use hosts::{Attempted, Hosts};
 use identity::Identity;
 use inbox::Inbox;
 use link::Link;
+use others::Others;
 use seeking::{Found, Seeking};
 use ticket::{Command, ConsumerId, Ticket};
 
@@ -78,13 +81,6 @@ enum Turn {
     Rung,
 }
 
-/// A consumer in this task, and its root.
-struct Consumer {
-    id: ConsumerId,
-    chroot: Arc<Chroot>,
-    inline: Box<dyn Inline>,
-}
-
 /// Facts of the connection that stands.
 #[derive(Clone, Copy, Debug)]
 struct Connection {
@@ -93,22 +89,15 @@ struct Connection {
     timeout: Duration,
 }
 
+/// In the order in which it lies in memory: first what a turn hardly looks at. What every turn does is together, and the timer of
+/// [`run`](Driver::run) is behind it: another session's turn lies between two of this one's, so each line is fetched anew.
+#[repr(C)]
 pub(crate) struct Driver {
     settings: Settings,
-    session: Session<Ticket>,
-    /// The machine's clock counts from here.
-    epoch: Instant,
-    /// When this turn began: its time, for everybody.
-    turn_at: Instant,
-    /// The same by the machine's clock.
-    now: Duration,
     hosts: Hosts,
-    link: Link,
     /// Where the transport leads, while there is one.
     peer: Option<(String, SocketAddr)>,
     connection: Option<Connection>,
-    /// When something arrived last.
-    heard_at: Instant,
     /// When servers may give up a session that is suspended: they count from the request that they answered last.
     lives_until: Instant,
     identity: Identity,
@@ -116,37 +105,51 @@ pub(crate) struct Driver {
     transport_error: Option<String>,
     /// The session that expired, until another one stands.
     replaced: Option<SessionId>,
-    inbox: Inbox,
-    outbox: BytesMut,
-    fanout: Fanout,
-    consumers: Vec<Option<Consumer>>,
+    progress: watch::Sender<Progress>,
+    credentials: watch::Sender<Option<Credentials>>,
     /// Consumers there ever were.
     attached: u64,
+    batching: Batching,
+    /// While a read-only server serves us.
+    seeking: Option<Seeking>,
+    commands: mpsc::Receiver<Command>,
+    batch: Vec<Command>,
+    sweep: Arc<Sweep>,
+
+    session: Session<Ticket>,
+    fanout: Fanout,
+    link: Link,
+    inbox: Inbox,
+    outbox: BytesMut,
+    /// The machine's clock counts from here.
+    epoch: Instant,
+    /// When this turn began: its time, for everybody.
+    turn_at: Instant,
+    /// The same by the machine's clock.
+    now: Duration,
+    /// When something arrived last.
+    heard_at: Instant,
+    consumers: Vec<Option<Consumer>>,
     /// Consumers that an event is for; kept to allocate nothing.
     meant: Vec<ConsumerId>,
     refused: Vec<(ConsumerId, u64, TooLarge)>,
     /// The servers that a consumer says are to be used.
     followed: Option<Vec<HostPort>>,
-    commands: mpsc::Receiver<Command>,
-    batch: Vec<Command>,
     /// Commands that were received and not carried out yet.
     held: VecDeque<Command>,
-    batching: Batching,
+    state: Announcer,
     deadlines: Deadlines,
-    sweep: Arc<Sweep>,
     close_by: Option<Instant>,
     /// The server is to be left for another one, by then at the latest.
     moving_by: Option<Instant>,
-    /// While a read-only server serves us.
-    seeking: Option<Seeking>,
-    state: Announcer,
-    progress: watch::Sender<Progress>,
-    credentials: watch::Sender<Option<Credentials>>,
-    ended: bool,
+    /// The longest request that is sent.
+    request_len_max: usize,
+    others: Others,
     /// The last turn was the link's.
     had_link: bool,
-    /// The timer was asked since it was set, and will wake us.
-    is_timed: bool,
+    /// The timer has fired since it was set.
+    is_time_over: bool,
+    ended: bool,
 }
 
 /// The driver's ends of everything it shares with handles.
@@ -193,8 +196,10 @@ impl Driver {
             progress: ends.progress,
             credentials: ends.credentials,
             ended: false,
+            others: Others::unasked(),
             had_link: false,
-            is_timed: false,
+            is_time_over: true,
+            request_len_max: settings.request_len_max,
             epoch,
             turn_at: epoch,
             now: Duration::ZERO,
@@ -202,34 +207,44 @@ impl Driver {
         }
     }
 
-    pub(crate) async fn run(mut self) {
-        let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
-        while !self.ended {
-            if matches!(self.link, Link::Down(None)) {
-                let (dial, left) = (self.settings.dial.clone(), self.session_left());
-                self.link = Link::Down(Some(self.hosts.attempt(dial, self.settings.session.timeout, left)));
-            }
-            let deadline = self.deadline();
-            // A deadline that moved away, as a ping's does with every request, is left to fire for nothing:
-            // that is cheaper than moving the timer each time.
-            if let Some(deadline) = deadline
-                && (timer.is_elapsed() || deadline < timer.deadline())
-            {
-                timer.as_mut().reset(deadline);
-                self.is_timed = false;
-            }
-            let turn = self.wait(deadline.map(|_| timer.as_mut())).await;
-            self.turn_at = Instant::now();
-            self.now = self.turn_at.saturating_duration_since(self.epoch);
-            self.take(turn);
-            self.settle();
-            if self.move_on() {
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "its future would hold the driver twice: as it was given, and where it moved"
+    )]
+    pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
+        async move {
+            let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
+            while !self.ended {
+                if matches!(self.link, Link::Down(None)) {
+                    let (dial, left) = (self.settings.dial.clone(), self.session_left());
+                    self.link = Link::Down(Some(self.hosts.attempt(dial, self.settings.session.timeout, left)));
+                }
+                let deadline = self.deadline();
+                // A deadline that moved away, as a ping's does with every request, is left to fire for nothing:
+                // that is cheaper than moving the timer each time.
+                match deadline {
+                    Some(deadline) if self.is_time_over || deadline < timer.deadline() => {
+                        timer.as_mut().reset(deadline);
+                        self.is_time_over = false;
+                        self.others.ask_again();
+                    }
+                    Some(_) => {}
+                    // Without one it is not asked, and may be needed as it is the next time.
+                    None => self.others.ask_again(),
+                }
+                let turn = self.wait(deadline.map(|_| timer.as_mut())).await;
+                self.turn_at = Instant::now();
+                self.now = self.turn_at.saturating_duration_since(self.epoch);
+                self.take(turn);
                 self.settle();
+                if self.move_on() {
+                    self.settle();
+                }
+                self.state.saw(self.session.last_zxid());
+                link::write_now(&mut self.link, &mut self.outbox).await;
             }
-            self.state.saw(self.session.last_zxid());
-            link::write_now(&mut self.link, &mut self.outbox).await;
+            self.abandon_commands();
         }
-        self.abandon_commands();
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -322,61 +337,6 @@ impl Driver {
             let now = self.now;
             self.session.close(now);
         }
-    }
-
-    fn attach(&mut self, inline: Box<dyn Inline>, chroot: Arc<Chroot>) {
-        let id = ConsumerId(self.attached);
-        self.attached += 1;
-        let consumer = Some(Consumer { id, chroot, inline });
-        match self.consumers.iter_mut().find(|slot| slot.is_none()) {
-            Some(free) => *free = consumer,
-            None => self.consumers.push(consumer),
-        }
-        if let Some(Connection { server, session, timeout }) = self.connection {
-            let state = InlineState::Connected { server, session, timeout, new_session: true };
-            self.tell(id, Input::State(state));
-        }
-    }
-
-    /// Lets one consumer act.
-    fn with_consumer(&mut self, id: ConsumerId, act: impl FnOnce(&mut dyn Inline, &mut Requests<'_>)) {
-        let now = self.now;
-        let is_meant = |slot: &Option<Consumer>| slot.as_ref().is_some_and(|consumer| consumer.id == id);
-        let Some(at) = self.consumers.iter().position(is_meant) else { return };
-        let Some(mut consumer) = self.consumers.get_mut(at).and_then(Option::take) else { return };
-        let mut requests = Requests {
-            turn_at: self.turn_at,
-            session: &mut self.session,
-            fanout: &mut self.fanout,
-            chroot: &consumer.chroot,
-            request_len_max: self.settings.request_len_max,
-            consumer: id,
-            now,
-            refused: &mut self.refused,
-            followed: &mut self.followed,
-        };
-        act(&mut *consumer.inline, &mut requests);
-        if consumer.inline.is_done() {
-            self.fanout.drop_consumer(&mut Line { session: &mut self.session, now }, id);
-        } else if let Some(slot) = self.consumers.get_mut(at) {
-            *slot = Some(consumer);
-        }
-    }
-
-    fn tell(&mut self, id: ConsumerId, input: Input<'_>) {
-        self.with_consumer(id, |consumer, requests| consumer.handle(input, requests));
-    }
-
-    fn tell_all(&mut self, state: InlineState) {
-        for at in 0..self.consumers.len() {
-            if let Some(id) = self.consumer_at(at) {
-                self.tell(id, Input::State(state));
-            }
-        }
-    }
-
-    fn consumer_at(&self, at: usize) -> Option<ConsumerId> {
-        self.consumers.get(at)?.as_ref().map(|consumer| consumer.id)
     }
 
     /// Nobody reads the queue any more: what is left there was never sent.

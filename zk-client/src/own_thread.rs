@@ -9,7 +9,7 @@
 mod arrivals;
 mod receiver;
 
-use crate::dial::Transport;
+use crate::dial::{Transport, in_task};
 use std::{
     future::{Future, poll_fn},
     io,
@@ -47,7 +47,7 @@ pub(crate) async fn run(driver: impl Future<Output = ()> + Send + 'static) {
 pub(crate) fn transport(stream: TcpStream) -> io::Result<Box<dyn Transport>> {
     match SEAT.try_with(Arc::clone) {
         Ok(seat) => receiver::start(stream.into_std()?, thread::Builder::new(), &seat, &Handle::current()),
-        Err(_) => Ok(Box::new(stream)),
+        Err(_) => Ok(in_task(stream)),
     }
 }
 

@@ -30,6 +30,7 @@ impl Driver {
         let patience = self.hosts.patience(self.settings.session.timeout, None);
         self.seeking = is_read_only
             .then(|| Box::pin(seek(self.settings.dial.clone(), self.hosts.list().to_vec(), patience)) as Seeking);
+        self.others.ask_again();
     }
 
     /// There is a server that takes writes: go there, once nothing is on its way.

@@ -1,6 +1,6 @@
 //! Where no session has a thread of its own: systems other than Linux.
 
-use crate::dial::Transport;
+use crate::dial::{Transport, in_task};
 use std::{future::Future, io};
 use tokio::net::TcpStream;
 
@@ -11,5 +11,5 @@ pub(crate) async fn run(driver: impl Future<Output = ()> + Send + 'static) {
 
 /// The transport over a connection that stands.
 pub(crate) fn transport(stream: TcpStream) -> io::Result<Box<dyn Transport>> {
-    Ok(Box::new(stream))
+    Ok(in_task(stream))
 }

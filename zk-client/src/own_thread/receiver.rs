@@ -6,7 +6,7 @@ use super::{
     Seat,
     arrivals::{Arrivals, Chunk},
 };
-use crate::dial::Transport;
+use crate::dial::{Transport, in_task};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::{Errno, read, retry_on_intr},
@@ -57,7 +57,7 @@ pub(super) fn start(
     };
     tracing::warn!(%error, "no thread for the session could be started; this connection does without");
     socket.set_nonblocking(true)?;
-    Ok(Box::new(tokio::net::TcpStream::from_std(socket.try_clone()?)?))
+    Ok(in_task(tokio::net::TcpStream::from_std(socket.try_clone()?)?))
 }
 
 /// Receives until the server or the driver ends the connection.
