@@ -219,20 +219,16 @@ impl Driver {
                     let (dial, left) = (self.settings.dial.clone(), self.session_left());
                     self.link = Link::Down(Some(self.hosts.attempt(dial, self.settings.session.timeout, left)));
                 }
-                let deadline = self.deadline();
                 // A deadline that moved away, as a ping's does with every request, is left to fire for nothing:
                 // that is cheaper than moving the timer each time.
-                match deadline {
-                    Some(deadline) if self.is_time_over || deadline < timer.deadline() => {
-                        timer.as_mut().reset(deadline);
-                        self.is_time_over = false;
-                        self.others.ask_again();
-                    }
-                    Some(_) => {}
-                    // Without one it is not asked, and may be needed as it is the next time.
-                    None => self.others.ask_again(),
+                if let Some(deadline) = self.deadline()
+                    && (self.is_time_over || deadline < timer.deadline())
+                {
+                    timer.as_mut().reset(deadline);
+                    self.is_time_over = false;
+                    self.others.ask_again();
                 }
-                let turn = self.wait(deadline.map(|_| timer.as_mut())).await;
+                let turn = self.wait(timer.as_mut()).await;
                 self.turn_at = Instant::now();
                 self.now = self.turn_at.saturating_duration_since(self.epoch);
                 self.take(turn);

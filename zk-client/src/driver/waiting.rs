@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 impl Driver {
     /// The next thing to do. The link and the others take turns where both always have something: whoever had the last one
     /// is asked behind the other. After a wait it is the link that is asked first.
-    pub(super) async fn wait(&mut self, mut timer: Option<Pin<&mut Sleep>>) -> Turn {
+    pub(super) async fn wait(&mut self, mut timer: Pin<&mut Sleep>) -> Turn {
         self.inbox.expect_data(self.session.awaits_data());
         let mut others_first = std::mem::take(&mut self.had_link);
         poll_fn(|cx| {
@@ -32,7 +32,7 @@ impl Driver {
         .await
     }
 
-    fn poll_others(&mut self, timer: Option<&mut Pin<&mut Sleep>>) -> Poll<Turn> {
+    fn poll_others(&mut self, timer: Pin<&mut Sleep>) -> Poll<Turn> {
         let Some(waker) = self.others.called() else {
             return if self.can_go_on() { Poll::Ready(Turn::Held) } else { Poll::Pending };
         };
@@ -45,10 +45,8 @@ impl Driver {
     }
 
     /// What is seldom ready comes first: handles can keep the rest ready for as long as they like.
-    fn ask_others(&mut self, cx: &mut Context<'_>, timer: Option<&mut Pin<&mut Sleep>>) -> Poll<Turn> {
-        if let Some(timer) = timer
-            && timer.as_mut().poll(cx).is_ready()
-        {
+    fn ask_others(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<Turn> {
+        if !self.is_time_over && timer.poll(cx).is_ready() {
             self.is_time_over = true;
             return Poll::Ready(Turn::Time);
         }

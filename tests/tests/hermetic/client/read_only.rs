@@ -142,6 +142,17 @@ async fn a_client_of_a_read_only_server_moves_to_one_that_takes_writes() {
     while within(watch.next()).await.unwrap() != (WatchItem::Resumed { new_session: true }) {}
 }
 
+/// It waits for nothing but its own first pause, which is a second at most.
+#[tokio::test(start_paused = true)]
+async fn the_search_begins_at_once() {
+    let net = Net::new(Profile::V3_9).await;
+    net.split();
+    let _client = net.connect().await;
+    net.asked.store(0, Ordering::Relaxed);
+    pass(Duration::from_millis(1_001)).await;
+    assert!(net.asked.load(Ordering::Relaxed) > 0);
+}
+
 /// The search is cheap: with pauses that grow to a minute.
 #[tokio::test(start_paused = true)]
 async fn the_search_gets_rarer() {
