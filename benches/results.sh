@@ -74,6 +74,8 @@ run tokio-notify-1000 notify --in-memory --rate 1000 $often $time --floor-on-tok
 run tokio-notify-burst50 notify --in-memory --rate 1000 --burst 50 $often $time --floor-on-tokio $(file tokio-notify-burst50)
 run tokio-fanout fanout --in-memory $many $often $time --floor-on-tokio $(file tokio-fanout)
 run peers side-by-side --in-memory $loads $many $often $time $own ${profiled:+"$profiled"} --out-dir "$out"
+# Once more, with two workers beside other clients.
+run peers-fanout fanout --in-memory $many $often $time $both --peers=zookeeper-client,zookeeper-client-mt $(file peers-fanout)
 
 if [ "$wanted" = "  " ] && [ -z "$short" ]; then
     benches/instructions || failed="$failed instructions"

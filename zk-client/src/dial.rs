@@ -57,6 +57,9 @@ pub trait Dial: Send + Sync + 'static {
 
 /// The system's resolver and TCP with `TCP_NODELAY`. The addresses of a name are tried by chance, so that clients of a name that
 /// stands for many servers spread over them, and IPv6 and IPv4 in turn, so that a family without a route costs one head start.
+///
+/// On Linux an event that comes 40 to 200 ms after the last packet is acknowledged by the request that answers it, as one that
+/// comes sooner is by itself; by a packet of its own, 40 ms later, if none does (`TCP_QUICKACK`, see tcp(7)).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TcpDial;
 
