@@ -89,8 +89,8 @@ struct Connection {
     timeout: Duration,
 }
 
-/// In the order in which it lies in memory: first what a turn hardly looks at. What every turn does is together, and the timer of
-/// [`run`](Driver::run) is behind it: another session's turn lies between two of this one's, so each line is fetched anew.
+/// In the order in which it lies in memory: first what a turn hardly looks at, then together what every turn does. Other sessions'
+/// turns lie between two of this one's, so each line is fetched anew.
 #[repr(C)]
 pub(crate) struct Driver {
     settings: Settings,
