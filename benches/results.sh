@@ -58,7 +58,7 @@ run() {
 file() { echo "--out $out/$1.jsonl"; }
 
 both="--runtime current-thread,multi-thread"
-own="--runtime current-thread,own-thread"
+every="--runtime current-thread,multi-thread,own-thread"
 run notify-memory-1000 notify --in-memory --rate 1000 $often $time $both $(file notify-memory-1000)
 run notify-memory-200 notify --in-memory --rate 200 $often $time $both $(file notify-memory-200)
 run notify-memory-burst50 notify --in-memory --rate 1000 --burst 50 $often $time $both $(file notify-memory-burst50)
@@ -73,9 +73,7 @@ run soak-memory soak --in-memory $soak $(file soak-memory)
 run tokio-notify-1000 notify --in-memory --rate 1000 $often $time --floor-on-tokio $(file tokio-notify-1000)
 run tokio-notify-burst50 notify --in-memory --rate 1000 --burst 50 $often $time --floor-on-tokio $(file tokio-notify-burst50)
 run tokio-fanout fanout --in-memory $many $often $time --floor-on-tokio $(file tokio-fanout)
-run peers side-by-side --in-memory $loads $many $often $time $own ${profiled:+"$profiled"} --out-dir "$out"
-# Once more, with two workers beside other clients.
-run peers-fanout fanout --in-memory $many $often $time $both --peers=zookeeper-client,zookeeper-client-mt $(file peers-fanout)
+run peers side-by-side --in-memory $loads $many $often $time $every ${profiled:+"$profiled"} --out-dir "$out"
 
 if [ "$wanted" = "  " ] && [ -z "$short" ]; then
     benches/instructions || failed="$failed instructions"

@@ -17,6 +17,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 /// What the floor is called that tokio wakes. It explains, and is nobody to be compared with.
 pub(crate) const FLOOR_ON_TOKIO: &str = "floor on tokio";
 
+/// What ours is called on a runtime.
+pub(crate) const fn ours(runtime: Runtime) -> &'static str {
+    match runtime {
+        Runtime::CurrentThread => "ours",
+        Runtime::MultiThread => "ours (multi-thread)",
+        Runtime::Own => "ours (own thread)",
+    }
+}
+
 /// What the name of ours ends with where a task is told, and not a listener.
 const IN_A_TASK: &str = ", in a task";
 
@@ -41,12 +50,7 @@ impl Contender {
     }
 
     fn ours(runtime: Runtime) -> Result<Self, Failure> {
-        let name = match runtime {
-            Runtime::CurrentThread => "ours",
-            Runtime::MultiThread => "ours (multi-thread)",
-            Runtime::Own => "ours (own thread)",
-        };
-        Self::own(name, &["peer-watcher", "--runtime", &name_of(&runtime)])
+        Self::own(ours(runtime), &["peer-watcher", "--runtime", &name_of(&runtime)])
     }
 
     fn own(name: &str, args: &[&str]) -> Result<Self, Failure> {

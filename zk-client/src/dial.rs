@@ -59,7 +59,8 @@ pub trait Dial: Send + Sync + 'static {
 /// stands for many servers spread over them, and IPv6 and IPv4 in turn, so that a family without a route costs one head start.
 ///
 /// On Linux an event that comes 40 to 200 ms after the last packet is acknowledged by the request that answers it, as one that
-/// comes sooner is by itself; by a packet of its own, 40 ms later, if none does (`TCP_QUICKACK`, see tcp(7)).
+/// comes sooner is by itself; by a packet of its own, 40 ms later, if none does (`TCP_QUICKACK`, see tcp(7)). Not
+/// with [`Connector::own_thread`](crate::Connector::own_thread), whose `recv` is under way when the event comes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TcpDial;
 
@@ -104,9 +105,21 @@ fn spread(mut addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::collections::BTreeSet;
+    use tokio::net::TcpListener;
+
+    /// A connection's two ends: a client's, and a server's.
+    pub(crate) async fn connected() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (theirs, _) = listener.accept().await.unwrap();
+        for end in [&ours, &theirs] {
+            end.set_nodelay(true).unwrap();
+        }
+        (ours, theirs)
+    }
 
     // goal: N8
     #[test]

@@ -142,7 +142,7 @@ pub(crate) struct Driver {
     close_by: Option<Instant>,
     /// The server is to be left for another one, by then at the latest.
     moving_by: Option<Instant>,
-    /// The longest request that is sent.
+    /// The longest request that is sent: the settings', for consumers, where a turn finds it.
     request_len_max: usize,
     others: Others,
     /// The last turn was the link's.

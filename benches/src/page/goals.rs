@@ -6,14 +6,19 @@ use super::{
     runs::{Run, number},
     tables::{FLOOR, Rounds},
 };
-use crate::{args::Peer, contenders::FLOOR_ON_TOKIO, peers, report::figure_text};
+use crate::{
+    args::{Peer, Runtime},
+    contenders::{FLOOR_ON_TOKIO, ours},
+    peers,
+    report::figure_text,
+};
 use serde_json::Value;
 
-const OURS: &str = "ours";
+const OURS: &str = ours(Runtime::CurrentThread);
 /// The same program, on tokio's runtime of two worker threads.
-const TWO_WORKERS: &str = "ours (multi-thread)";
+const TWO_WORKERS: &str = ours(Runtime::MultiThread);
 /// The same program, with `Connector::own_thread`.
-const OWN_THREAD: &str = "ours (own thread)";
+const OWN_THREAD: &str = ours(Runtime::Own);
 /// The same code, built by `benches/profiled`.
 const PROFILED: &str = "ours, with a profile";
 

@@ -105,22 +105,9 @@ impl AsyncWrite for Conversation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dial::tests::connected;
     use std::{fs, net::SocketAddr};
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
-    };
-
-    /// A connection's two ends: a client's and a server's.
-    async fn connected() -> (TcpStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (ours, theirs) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
-        let (ours, theirs) = (ours.unwrap(), theirs.unwrap().0);
-        for end in [&ours, &theirs] {
-            end.set_nodelay(true).unwrap();
-        }
-        (ours, theirs)
-    }
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// What a socket has sent and the other one has not acknowledged, in bytes, as the system tells it.
     fn unacknowledged(socket: &TcpStream) -> u64 {

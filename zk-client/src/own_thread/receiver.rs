@@ -132,16 +132,12 @@ impl Drop for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
-    };
+    use crate::dial;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// Both ends of a connection, ours with what a thread is made by.
     async fn connected(thread: thread::Builder) -> (Box<dyn Transport>, tokio::net::TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let ours = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (theirs, _) = listener.accept().await.unwrap();
+        let (ours, theirs) = dial::tests::connected().await;
         let ours = start(ours.into_std().unwrap(), thread, &Arc::default(), &Handle::current()).unwrap();
         (ours, theirs)
     }
