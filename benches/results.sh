@@ -35,11 +35,11 @@ bench=${CARGO_TARGET_DIR:-target}/measured/zk-bench
 wanted=" $* "
 failed=
 
-# The same code built with a profile, beside other clients; ten minutes, once.
+# The same code built with a profile, alone and with a thread of its own, beside other clients; ten minutes, once.
 profiled=
 if [ -z "$short" ] && case $wanted in "  " | *" peers "*) true ;; *) false ;; esac; then
     if benches/profiled; then
-        profiled="--watcher=ours, with a profile=target/profiled/zk-bench peer-watcher"
+        profiled=target/profiled/zk-bench
     else
         failed="$failed profiled"
     fi
@@ -73,7 +73,9 @@ run soak-memory soak --in-memory $soak $(file soak-memory)
 run tokio-notify-1000 notify --in-memory --rate 1000 $often $time --floor-on-tokio $(file tokio-notify-1000)
 run tokio-notify-burst50 notify --in-memory --rate 1000 --burst 50 $often $time --floor-on-tokio $(file tokio-notify-burst50)
 run tokio-fanout fanout --in-memory $many $often $time --floor-on-tokio $(file tokio-fanout)
-run peers side-by-side --in-memory $loads $many $often $time $every ${profiled:+"$profiled"} --out-dir "$out"
+run peers side-by-side --in-memory $loads $many $often $time $every \
+    ${profiled:+"--watcher=ours, with a profile=$profiled peer-watcher"} \
+    ${profiled:+"--watcher=ours (own thread), with a profile=$profiled peer-watcher --runtime own-thread"} --out-dir "$out"
 
 if [ "$wanted" = "  " ] && [ -z "$short" ]; then
     benches/instructions || failed="$failed instructions"

@@ -88,7 +88,7 @@ pub(crate) struct RunArgs {
     /// A client of your own in the same rounds: a program, with its first arguments, that does what `peer-watcher` does
     #[arg(long, value_name = "NAME=COMMAND", value_parser = watcher)]
     pub(crate) watcher: Vec<OwnWatcher>,
-    /// Seconds of writes before those that are measured. Default: 1, and 5 where Java takes part, which compiles meanwhile
+    /// Seconds of writes before those that are measured. Default: 1, and 5 for a client in Java, which compiles meanwhile
     #[arg(long, value_parser = value_parser!(u32).range(1..=600))]
     pub(crate) warm_up: Option<u32>,
     /// A file for one JSON line per watcher and round

@@ -28,8 +28,14 @@ pub(crate) const fn ours(runtime: Runtime) -> &'static str {
 
 /// What the name of ours ends with where a task is told, and not a listener.
 const IN_A_TASK: &str = ", in a task";
+/// What it ends with where it tells when the event came and when the value was published, which costs it some of its time.
+const IN_PARTS: &str = ", in parts";
 
-const WARM_UP_SECONDS: u32 = 1;
+/// The argument that asks for them.
+const PARTS: &str = "--parts";
+
+/// Seconds of writes that are not measured.
+pub(crate) const WARM_UP_SECONDS: u32 = 1;
 /// It compiles what it does often.
 const WARM_UP_JAVA_SECONDS: u32 = 5;
 
@@ -57,6 +63,12 @@ impl Contender {
         let program = std::env::current_exe().map_err(Failure::io("find this program"))?;
         let command = [program.into_os_string()].into_iter().chain(args.iter().map(OsString::from)).collect();
         Ok(Self { name: name.to_owned(), command, is_ours: true })
+    }
+
+    /// Seconds of writes that are not measured before its own.
+    pub(crate) fn warm_up_seconds(&self, args: &RunArgs) -> u32 {
+        let is_java = self.command.first().is_some_and(|program| program == "java");
+        args.warm_up.unwrap_or(if is_java { WARM_UP_JAVA_SECONDS } else { WARM_UP_SECONDS })
     }
 
     /// Starts it with the contract's arguments.
@@ -88,19 +100,31 @@ impl Contenders {
         Ok(Self { floor: Contender::floor()?, measured, names })
     }
 
-    /// Where an application is told: ours as a listener, and as a task that has subscribed, too.
-    pub(crate) fn with_tasks(mut self) -> Self {
-        let ours = self.measured.iter().filter(|contender| contender.is_ours).cloned();
-        let tasks: Vec<Contender> = ours
-            .map(|mut contender| {
-                contender.name.push_str(IN_A_TASK);
-                contender.command.extend(["--told".into(), name_of(&Told::Task).into()]);
-                contender
-            })
-            .collect();
-        self.names.extend(tasks.iter().map(|contender| contender.name.clone()));
-        self.measured.extend(tasks);
+    /// Where an application is told: ours as a listener, and on the first of its runtimes as a task that has subscribed, too.
+    pub(crate) fn with_task(mut self) -> Self {
+        self.add_ours(IN_A_TASK, &["--told", &name_of(&Told::Task)]);
         self
+    }
+
+    /// Where an update is told in parts: all of ours do if they are alone. Where others take part, who can be seen from outside
+    /// only, ours is seen so, too, and tells its parts as one more, on the first of its runtimes.
+    pub(crate) fn with_parts(mut self) -> Self {
+        if self.measured.iter().all(|contender| contender.is_ours) {
+            self.measured.iter_mut().for_each(|contender| contender.command.push(PARTS.into()));
+        } else {
+            self.add_ours(IN_PARTS, &[PARTS]);
+        }
+        self
+    }
+
+    /// One more of ours: the first of them, with more arguments.
+    fn add_ours(&mut self, suffix: &str, args: &[&str]) {
+        if let Some(mut contender) = self.measured.iter().find(|contender| contender.is_ours).cloned() {
+            contender.name.push_str(suffix);
+            contender.command.extend(args.iter().map(OsString::from));
+            self.names.push(contender.name.clone());
+            self.measured.push(contender);
+        }
     }
 
     /// With the floor's own code on tokio, too, if that is wanted; as a client that is seen from outside.
@@ -136,18 +160,6 @@ impl Contenders {
         measured.extend(by_hand.into_iter().chain(others));
         let names = measured.iter().map(|contender| contender.name.clone()).collect();
         Ok(Self { floor: asks(&found.floor, "", floor), measured, names })
-    }
-
-    /// Seconds of writes that are not measured: enough for the slowest to warm up.
-    pub(crate) fn warm_up_seconds(&self, args: &RunArgs) -> u32 {
-        let java =
-            self.measured.iter().any(|contender| contender.command.first().is_some_and(|program| program == "java"));
-        args.warm_up.unwrap_or(if java { WARM_UP_JAVA_SECONDS } else { WARM_UP_SECONDS })
-    }
-
-    /// Whether nobody else's client takes part.
-    pub(crate) fn are_ours(&self) -> bool {
-        self.measured.iter().all(|contender| contender.is_ours)
     }
 
     /// Who is at a place in a round.

@@ -2,7 +2,7 @@
 
 use crate::{
     args::{FanoutArgs, NotifyArgs, RunArgs},
-    contenders::{Contender, Contenders},
+    contenders::{Contender, Contenders, WARM_UP_SECONDS},
     error::Failure,
     machine::Header,
     report::{self, Column, Lines},
@@ -49,6 +49,7 @@ struct Asked {
 struct Job<'a> {
     bench: &'static str,
     run: &'a RunArgs,
+    /// A watcher that needs a longer warm-up has it.
     plan: Plan,
     sessions: u32,
     columns: &'a [Column<Step>],
@@ -84,15 +85,15 @@ fn split(step: &Step, figure: fn(&Split) -> Option<f64>) -> f64 {
 }
 
 pub(crate) fn run(args: &NotifyArgs) -> Result<(), Failure> {
-    let contenders =
-        Contenders::find(&args.run)?.with_tasks().with_floor_on_tokio(args.floor_on_tokio, args.burst > 1)?;
+    let found = Contenders::find(&args.run)?.with_task();
+    let contenders = found.with_floor_on_tokio(args.floor_on_tokio, args.burst > 1)?.with_parts();
     on(&Server::find(&args.run.server)?, &contenders, args)
 }
 
 /// The same on a server that stands.
 pub(crate) fn on(server: &Server, contenders: &Contenders, args: &NotifyArgs) -> Result<(), Failure> {
     let NotifyArgs { keys, rate, burst, seconds, .. } = *args;
-    let plan = Plan { keys, rate, burst, seconds, warm_up_seconds: contenders.warm_up_seconds(&args.run) };
+    let plan = Plan { keys, rate, burst, seconds, warm_up_seconds: WARM_UP_SECONDS };
     let figure = |step: &Step| step.beyond_ack;
     let job = Job { bench: "notify", run: &args.run, plan, sessions: 1, columns: &COLUMNS, figure };
     let each = if burst == 1 { "one at a time".to_owned() } else { format!("in bursts of {burst}") };
@@ -102,14 +103,14 @@ pub(crate) fn on(server: &Server, contenders: &Contenders, args: &NotifyArgs) ->
 }
 
 pub(crate) fn fanout(args: &FanoutArgs) -> Result<(), Failure> {
-    let contenders = Contenders::find(&args.run)?.with_tasks().with_floor_on_tokio(args.floor_on_tokio, false)?;
+    let contenders = Contenders::find(&args.run)?.with_task().with_floor_on_tokio(args.floor_on_tokio, false)?;
     fanout_on(&Server::find(&args.run.server)?, &contenders, args)
 }
 
 /// The same on a server that stands.
 pub(crate) fn fanout_on(server: &Server, contenders: &Contenders, args: &FanoutArgs) -> Result<(), Failure> {
     let FanoutArgs { sessions, keys, rate, seconds, .. } = *args;
-    let plan = Plan { keys, rate, burst: 1, seconds, warm_up_seconds: contenders.warm_up_seconds(&args.run) };
+    let plan = Plan { keys, rate, burst: 1, seconds, warm_up_seconds: WARM_UP_SECONDS };
     let figure = |step: &Step| step.line.p50;
     let job = Job { bench: "fanout", run: &args.run, plan, sessions, columns: &FANOUT_COLUMNS, figure };
     let what = format!("fanout: {sessions} sessions in a process, {keys} znodes of 100 bytes, {rate}/s, {seconds} s");
@@ -125,13 +126,12 @@ fn measure(server: &Server, contenders: &Contenders, job: &Job<'_>) -> Result<St
     let Plan { rate, burst, keys, .. } = job.plan;
     let asked = Asked { rate, burst, keys, sessions: job.sessions };
     let done = |round: &Round<Step>| round.write(&mut lines, names, &asked);
-    let is_alone = contenders.are_ours();
-    let step = |place| step(server, &root, job, contenders.at(place), is_alone);
+    let step = |place| step(server, &root, job, contenders.at(place));
     let rounds = rounds::interleave(names, (job.run.rounds, job.run.rounds_max), job.figure, step, done)?;
     Ok(rounds::summary(&rounds, names, job.columns))
 }
 
-fn step(server: &Server, root: &str, job: &Job<'_>, watcher: &Contender, is_alone: bool) -> Result<Step, Failure> {
+fn step(server: &Server, root: &str, job: &Job<'_>, watcher: &Contender) -> Result<Step, Failure> {
     let numbers = [job.plan.measured(), job.plan.keys, job.sessions].map(|number| number.to_string());
     let [count, keys, sessions] = &numbers;
     let contract =
@@ -139,15 +139,14 @@ fn step(server: &Server, root: &str, job: &Job<'_>, watcher: &Contender, is_alon
     let mut args: Vec<String> = contract.into_iter().chain(["--sessions", sessions]).map(str::to_owned).collect();
     if watcher.is_ours {
         args.push("--split".to_owned());
-        // Others are seen from outside only, so ours is, too, where they take part.
-        args.extend(is_alone.then(|| "--parts".to_owned()));
         args.extend((job.plan.burst > 1).then(|| "--many".to_owned()));
     }
     let name = watcher.name.clone();
+    let plan = Plan { warm_up_seconds: watcher.warm_up_seconds(job.run), ..job.plan };
     let watcher = watcher.spawn(&args)?;
     watcher.ready(READY_PATIENCE)?;
     let begin_ns = now_ns();
-    let written = writer::write(&server.writer, root, job.plan)?;
+    let written = writer::write(&server.writer, root, plan)?;
     let line: NotifyLine = watcher.last_json(END_PATIENCE)?;
     if line.max > us(now_ns() - begin_ns) {
         // It took what its first load found, from the step before.

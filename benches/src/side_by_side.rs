@@ -24,7 +24,7 @@ pub(crate) fn run(args: &SideBySideArgs) -> Result<(), Failure> {
     let server = Server::find(&args.run.server)?;
     let wanted = RunArgs { peers: Some(args.run.peers.clone().unwrap_or_default()), ..args.run.clone() };
     let contenders = Contenders::find(&wanted)?;
-    let told = contenders.clone().with_tasks();
+    let told = contenders.clone().with_task();
     if let Some(folder) = &args.out_dir {
         std::fs::create_dir_all(folder).map_err(Failure::io(format!("create {}", folder.display())))?;
     }
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &SideBySideArgs) -> Result<(), Failure> {
     };
     for (name, rate, burst) in NOTIFY {
         let job = NotifyArgs { run: run(name), keys: KEYS, rate, seconds: args.seconds, burst, floor_on_tokio: false };
-        notify::on(&server, &told, &job)?;
+        notify::on(&server, &told.clone().with_parts(), &job)?;
         report::print("")?;
     }
     load::on(&server, &contenders, &LoadArgs { run: run("load"), nodes: args.nodes.clone() })?;

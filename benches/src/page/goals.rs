@@ -21,6 +21,8 @@ const TWO_WORKERS: &str = ours(Runtime::MultiThread);
 const OWN_THREAD: &str = ours(Runtime::Own);
 /// The same code, built by `benches/profiled`.
 const PROFILED: &str = "ours, with a profile";
+/// Both: a thread of its own, in the build with a profile.
+const OWN_AND_PROFILED: &str = "ours (own thread), with a profile";
 
 /// A bound on a ratio: ours by theirs.
 #[derive(Clone, Copy)]
@@ -45,6 +47,14 @@ impl Bound {
             Self::AtLeast(least) => format!(">= {}", figure_text(least)),
             Self::Below(bound) => format!("< {}", figure_text(bound)),
         }
+    }
+
+    /// A ratio beside this bound: with more digits where fewer would make it look as if it held.
+    fn beside(self, ratio: f64) -> String {
+        let (Self::AtMost(bound) | Self::AtLeast(bound) | Self::Below(bound)) = self;
+        let short = figure_text(ratio);
+        let is_at_it = !ratio.is_nan() && !self.holds(ratio) && short == figure_text(bound);
+        if is_at_it { format!("{ratio:.5}") } else { short }
     }
 
     /// Of several ratios the one that is hardest on us.
@@ -160,10 +170,10 @@ pub(super) fn tables(runs: &[Run]) -> String {
 /// The table of one; a goal that nothing on the page measures is said to be that.
 fn table(processor: &str, runs: &[&Run]) -> String {
     let on = if processor.is_empty() { String::new() } else { format!(", on {processor}") };
-    let what = "Ratios of ours; medians over rounds, each of the same round, on tokio's current-thread runtime.\n*two workers*: on its other one, with two threads; *own thread*: with `Connector::own_thread`; *with a profile*: as `benches/profiled` builds it.";
+    let what = "Ratios of ours; medians over rounds, each of the same round, on tokio's current-thread runtime.\n*two workers*: on its other one, with two threads; *own thread*: with `Connector::own_thread`; *with a profile*: as `benches/profiled` builds it; *both*: that build, with `Connector::own_thread`.";
     let mut lines = vec![
         format!("### What was to be reached{on}\n\n{what}\n"),
-        "| what | from | against | wanted | is | two workers | own thread | with a profile | |\n|---|---|---|---:|---:|---:|---:|---:|---|".to_owned(),
+        "| what | from | against | wanted | is | two workers | own thread | with a profile | both | |\n|---|---|---|---:|---:|---:|---:|---:|---:|---|".to_owned(),
     ];
     for goal in &GOALS {
         for (others, bound) in goal.bounds {
@@ -182,25 +192,25 @@ fn row(runs: &[&Run], goal: &Goal, others: &[&str], bound: Bound) -> String {
         let lines: Vec<&Value> = run.lines.iter().filter(is_meant).collect();
         let rounds = Rounds::new(&lines);
         let ratio_of = |ours| bound.worst(others.iter().map(|other| rounds.ratio_to(ours, other, goal.figure)));
-        let ratios = [OURS, TWO_WORKERS, OWN_THREAD, PROFILED].map(ratio_of);
+        let ratios = [OURS, TWO_WORKERS, OWN_THREAD, PROFILED, OWN_AND_PROFILED].map(ratio_of);
         let compared = rounds.watchers().iter().filter(|name| **name != FLOOR_ON_TOKIO).count();
         let floor = ratio_of(FLOOR);
         ratios[0].is_finite().then_some((compared, run, rounds.none_kept, ratios, floor))
     });
     match found.max_by_key(|(compared, _, none_kept, ..)| (!none_kept, *compared)) {
-        None => format!("{} - | - | - | - | not measured |", start("-")),
+        None => format!("{} - | - | - | - | - | not measured |", start("-")),
         Some((_, run, none_kept, ratios, floor)) => {
             let verdict = match ratios.map(|ratio| bound.holds(ratio)) {
                 _ if none_kept => "no round was kept".to_owned(),
                 [true, ..] => "reached".to_owned(),
                 [_, true, ..] => "reached with two workers".to_owned(),
-                [.., true, _] => "reached with a thread of its own".to_owned(),
-                [.., true] => "reached with a profile".to_owned(),
+                [_, _, true, ..] => "reached with a thread of its own".to_owned(),
+                [.., true, _] => "reached with a profile".to_owned(),
+                [.., true] => "reached with both".to_owned(),
                 _ if bound.holds(floor) => "**not reached**".to_owned(),
                 _ => format!("**not reached**, nor by the floor, which has {}", figure_text(floor)),
             };
-            let text = |ratio: f64| if ratio.is_finite() { figure_text(ratio) } else { "-".to_owned() };
-            format!("{} {} | {verdict} |", start(&run.name), ratios.map(text).join(" | "))
+            format!("{} {} | {verdict} |", start(&run.name), ratios.map(|ratio| bound.beside(ratio)).join(" | "))
         }
     }
 }
@@ -230,27 +240,34 @@ mod tests {
             (TWO_WORKERS, 10.8),
             (OWN_THREAD, 10.5),
             (PROFILED, 9.0),
+            (OWN_AND_PROFILED, 8.0),
             ("floor-after", 10.0),
         ];
         let explains = [("floor-before", 1.0), (OURS, 3.0), (client, 1.0), (FLOOR_ON_TOKIO, 2.0), ("floor-after", 1.0)];
         let text = tables(&[alone, run("together", &figures), run("why", &explains)]);
         let what = "| notify at 200/s, woken beyond ack, p50 | together |";
-        assert!(text.contains(&format!("{what} floor | <= 1.15 | 1.10 | 1.08 | 1.05 | 0.900 | reached |")), "{text}");
-        let with_a_thread = "<= 0.850 | 0.880 | 0.864 | 0.840 | 0.720 | reached with a thread of its own |";
+        assert!(
+            text.contains(&format!("{what} floor | <= 1.15 | 1.10 | 1.08 | 1.05 | 0.900 | 0.800 | reached |")),
+            "{text}"
+        );
+        let with_a_thread = "<= 0.850 | 0.880 | 0.864 | 0.840 | 0.720 | 0.640 | reached with a thread of its own |";
         assert!(text.contains(&format!("{what} {client}, {multi} | {with_a_thread}")), "{text}");
-        assert!(text.contains("| - | CuratorCache | <= 0.600 | - | - | - | - | not measured |"), "{text}");
+        assert!(text.contains("| - | CuratorCache | <= 0.600 | - | - | - | - | - | not measured |"), "{text}");
         let figures =
             [("floor-before", 10.0), (OURS, 12.0), (CURATOR[0], 15.0), (PROFILED, 11.0), ("floor-after", 10.0)];
         let text = tables(&[run("together", &figures)]);
         assert!(
-            text.contains(&format!("{what} floor | <= 1.15 | 1.20 | - | - | 1.10 | reached with a profile |")),
+            text.contains(&format!("{what} floor | <= 1.15 | 1.20 | - | - | 1.10 | - | reached with a profile |")),
             "{text}"
         );
         let figures = [("floor-before", 10.0), (OURS, 12.0), (TWO_WORKERS, 11.0), ("floor-after", 10.0)];
         let by_two = tables(&[run("by two", &figures)]);
-        assert!(by_two.contains("<= 1.15 | 1.20 | 1.10 | - | - | reached with two workers |"), "{by_two}");
+        assert!(by_two.contains("<= 1.15 | 1.20 | 1.10 | - | - | - | reached with two workers |"), "{by_two}");
+        let figures = [("floor-before", 10.0), (OURS, 11.504), (OWN_AND_PROFILED, 9.0), ("floor-after", 10.0)];
+        let at_the_bound = tables(&[run("at the bound", &figures)]);
+        assert!(at_the_bound.contains("<= 1.15 | 1.15040 | - | - | - | 0.900 | reached with both |"), "{at_the_bound}");
         let nor_by_the_floor =
-            "<= 0.600 | 0.800 | - | - | 0.733 | **not reached**, nor by the floor, which has 0.667 |";
+            "<= 0.600 | 0.800 | - | - | 0.733 | - | **not reached**, nor by the floor, which has 0.667 |";
         assert!(text.contains(&format!("{what} CuratorCache | {nor_by_the_floor}")), "{text}");
     }
 
@@ -265,8 +282,11 @@ mod tests {
         let text = tables(&[on("old", "2026-11-01", 11.0), on("new", "2026-11-02", 12.0)]);
         let parts: Vec<&str> = text.split("### What was to be reached, on ").collect();
         assert_eq!(parts.len(), 3);
-        assert!(parts[1].starts_with("new\n") && parts[1].contains("| 1.20 | - | - | - | **not reached** |"), "{text}");
-        assert!(parts[2].starts_with("old\n") && parts[2].contains("| 1.10 | - | - | - | reached |"), "{text}");
+        assert!(
+            parts[1].starts_with("new\n") && parts[1].contains("| 1.20 | - | - | - | - | **not reached** |"),
+            "{text}"
+        );
+        assert!(parts[2].starts_with("old\n") && parts[2].contains("| 1.10 | - | - | - | - | reached |"), "{text}");
     }
 
     #[test]
