@@ -81,7 +81,8 @@ impl Client {
     /// as [`Outcome::NotSent`]. [`Error::is_session_over`] is true of both.
     ///
     /// That is what makes a lock safe that lives as long as a session: what its holder writes with such a handle is
-    /// either written while it holds the lock or never. Watches and inline consumers are not fenced.
+    /// either written while it holds the lock or never. Watches and inline consumers are not fenced, and an identity
+    /// ([`add_auth`](Self::add_auth)) that was taken in while the client had this session stays for all later ones.
     /// The handle keeps deadline and chroot of this one; a fence that this one has is replaced.
     ///
     /// # Examples

@@ -149,6 +149,6 @@ impl Batching {
 fn again(session: &mut Session<Ticket>, now: Duration, reads: Vec<Read>) {
     for (request, caller) in reads {
         let copy = request.clone();
-        session.submit(now, request, None, Ticket::Again(Box::new((copy, caller))));
+        session.submit(now, request, None, Ticket::Again(Box::new((Some(copy), caller))));
     }
 }

@@ -239,12 +239,13 @@ impl Driver {
                     caller.send(Outcomes::Interrupted { by, outcome });
                 }
             }
-            Ticket::Again(read) if by == Interruption::ConnectionLost && !self.ended => {
-                let (request, caller) = *read;
-                self.session.submit(now, request, None, Ticket::Call(caller));
-            }
-            // It has left before, with others.
-            Ticket::Again(read) => read.1.send(Outcomes::Interrupted { by, outcome: Outcome::Unknown }),
+            Ticket::Again(read) => match *read {
+                (Some(request), caller) if by == Interruption::ConnectionLost && !self.ended => {
+                    self.session.submit(now, request, None, Ticket::Again(Box::new((None, caller))));
+                }
+                // It has left before, with others.
+                (_, caller) => caller.send(Outcomes::Interrupted { by, outcome: Outcome::Unknown }),
+            },
             Ticket::Inline { consumer, token, .. } => self.tell(consumer, Input::Interrupted { token }),
             Ticket::Watch { path, mode, asked } if is_followed(by) && !self.ended => {
                 let line = &mut Line { session: &mut self.session, now };

@@ -46,14 +46,17 @@ impl Driver {
     }
 
     /// There is no session and, it seems, never will be one: who waits for it is told, instead of waiting for ever. An identity
-    /// may wait here that has left on a connection before.
+    /// may wait here that has left on a connection before, and a read that has left with others to a read-only server.
     pub(super) fn give_up_waiting(&mut self) {
         let unreachable = self.hosts.unreachable();
+        let lost = || Outcomes::Interrupted { by: Interruption::ConnectionLost, outcome: Outcome::Unknown };
         for (ticket, outcome) in self.session.tickets() {
-            if let Ticket::Call(caller) | Ticket::Oneshot { answer: Some(caller), .. } = ticket {
+            if let Ticket::Again(read) = ticket {
+                read.1.give_up(lost());
+            } else if let Ticket::Call(caller) | Ticket::Oneshot { answer: Some(caller), .. } = ticket {
                 caller.give_up(match outcome {
                     Outcome::NotSent => Outcomes::Unreachable(unreachable.clone()),
-                    Outcome::Unknown => Outcomes::Interrupted { by: Interruption::ConnectionLost, outcome },
+                    Outcome::Unknown => lost(),
                 });
             }
         }

@@ -45,8 +45,8 @@ pub(crate) enum Ticket {
     Nobody,
     /// Callers' futures whose reads travel together.
     Batch(Vec<Read>),
-    /// A read that is on its way for the second time, alone; it may follow to the next connection.
-    Again(Box<Read>),
+    /// A read that left with others, and is sent again alone; and its copy, with which it follows to one more connection.
+    Again(Box<(Option<EncodedRequest>, Caller)>),
     /// A consumer in the driver.
     Inline { consumer: ConsumerId, token: Token, op: InlineOp },
     /// The fan-out's addWatch.

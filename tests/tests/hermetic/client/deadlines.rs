@@ -236,6 +236,33 @@ async fn reads_that_wait_to_be_sent_again_are_not_when_their_time_is_over() {
     assert_eq!(sent, reads, "together, and once again the one that somebody waits for");
 }
 
+/// The same after the second loss, of the read that was sent again: it has left twice.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_was_lost_twice_does_not_say_that_it_never_left() {
+    let server = Stage::start().await;
+    let client = within(server.connector().reconnect_spread(Duration::ZERO).connect()).await.unwrap();
+    create(&client, "/a", b"1").await;
+    let patience = SECOND * 2;
+    let (begun, hasty) = (Instant::now(), client.with_timeout(patience));
+    server.delay_replies(SECOND / 2);
+    let reads: Vec<_> = [&hasty, &client].map(|client| client.get_data("/a")).into();
+    settle().await;
+    server.drop_connections();
+    until_suspended(&client).await;
+    until_connected(&client).await;
+    settle().await;
+    server.black_hole(true);
+    server.drop_connections();
+    until_suspended(&client).await;
+    let mut ends = reads.into_iter();
+    let end = within(ends.next().unwrap()).await;
+    assert!(matches!(end, Err(Error::TimedOut { outcome: Outcome::Unknown, .. })), "{end:?}");
+    assert!((patience..patience + LATE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    server.delay_replies(Duration::ZERO);
+    server.black_hole(false);
+    assert_eq!(within(ends.next().unwrap()).await.unwrap().0, "1", "the other follows once more");
+}
+
 /// Not sent is not sent later, either.
 #[tokio::test(start_paused = true)]
 async fn an_identity_whose_time_is_over_before_it_left_is_forgotten() {

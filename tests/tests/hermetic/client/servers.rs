@@ -208,6 +208,29 @@ async fn an_identity_that_waits_for_a_session_that_never_comes_is_told_so_and_fo
     assert_eq!(users(&client).await, ["sent"]);
 }
 
+/// The session that a read-only server makes goes with its connection, so nothing else ends what is to be sent again then.
+#[tokio::test(start_paused = true)]
+async fn reads_that_left_together_to_a_read_only_server_do_not_wait_for_ever() {
+    let server = Stage::start().await;
+    server.advance_zxid(zk_client::Zxid(0x1000));
+    server.create("/a", b"1").unwrap();
+    server.read_only(true);
+    let client = within(server.connector().read_only(true).connect()).await.unwrap();
+    assert_eq!(within(client.get_data("/a")).await.unwrap().0, "1");
+    assert_eq!(client.credentials(), None, "no session to go on with");
+    server.hold_replies(true);
+    let reads: Vec<_> = (0..3).map(|_| client.get_data("/a")).collect();
+    settle().await;
+    server.inject(zk_testkit::server::Fault::Rebuild).await;
+    server.drop_connections();
+    server.hold_replies(false);
+    let (by, outcome) = (Interruption::ConnectionLost, Outcome::Unknown);
+    for read in reads {
+        assert_eq!(within(read).await, Err(Error::Interrupted { op: OpCode::GET_DATA, by, outcome }));
+    }
+    assert_eq!(client.unreachable().behind, Some(client.last_zxid()));
+}
+
 /// Nobody waits for them, so nobody can be told.
 #[tokio::test(start_paused = true)]
 async fn identities_of_the_connector_are_never_forgotten() {
