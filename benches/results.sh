@@ -73,7 +73,7 @@ run soak-memory soak --in-memory $soak $(file soak-memory)
 run tokio-notify-1000 notify --in-memory --rate 1000 $often $time --floor-on-tokio $(file tokio-notify-1000)
 run tokio-notify-burst50 notify --in-memory --rate 1000 --burst 50 $often $time --floor-on-tokio $(file tokio-notify-burst50)
 run tokio-fanout fanout --in-memory $many $often $time --floor-on-tokio $(file tokio-fanout)
-run peers side-by-side --in-memory $loads $many $often $time $every \
+run peers side-by-side --in-memory $loads $many $often $time $every --floor-on-tokio \
     ${profiled:+"--watcher=ours, with a profile=$profiled peer-watcher"} \
     ${profiled:+"--watcher=ours (own thread), with a profile=$profiled peer-watcher --runtime own-thread"} --out-dir "$out"
 

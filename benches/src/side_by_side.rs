@@ -21,6 +21,7 @@ const AROUND_MS: u32 = 3000;
 const NOTIFY: [(&str, u32, u32); 3] = [("notify-1000", 1000, 1), ("notify-200", 200, 1), ("notify-burst50", 1000, 50)];
 
 pub(crate) fn run(args: &SideBySideArgs) -> Result<(), Failure> {
+    let SideBySideArgs { seconds, sessions, floor_on_tokio, .. } = *args;
     let server = Server::find(&args.run.server)?;
     let wanted = RunArgs { peers: Some(args.run.peers.clone().unwrap_or_default()), ..args.run.clone() };
     let contenders = Contenders::find(&wanted)?;
@@ -36,21 +37,15 @@ pub(crate) fn run(args: &SideBySideArgs) -> Result<(), Failure> {
         run
     };
     for (name, rate, burst) in NOTIFY {
-        let job = NotifyArgs { run: run(name), keys: KEYS, rate, seconds: args.seconds, burst, floor_on_tokio: false };
-        notify::on(&server, &told.clone().with_parts(), &job)?;
+        let job = NotifyArgs { run: run(name), keys: KEYS, rate, seconds, burst, floor_on_tokio };
+        let contenders = told.clone().with_floor_on_tokio(floor_on_tokio, burst > 1)?.with_parts();
+        notify::on(&server, &contenders, &job)?;
         report::print("")?;
     }
     load::on(&server, &contenders, &LoadArgs { run: run("load"), nodes: args.nodes.clone() })?;
-    let (sessions, seconds) = (args.sessions, args.seconds);
-    let job = FanoutArgs {
-        run: run("fanout"),
-        sessions,
-        keys: FANOUT_KEYS,
-        rate: FANOUT_RATE,
-        seconds,
-        floor_on_tokio: false,
-    };
-    notify::fanout_on(&server, &told, &job)?;
+    let job =
+        FanoutArgs { run: run("fanout"), sessions, keys: FANOUT_KEYS, rate: FANOUT_RATE, seconds, floor_on_tokio };
+    notify::fanout_on(&server, &told.with_floor_on_tokio(floor_on_tokio, false)?, &job)?;
     let run = RunArgs { peers: wanted.peers.clone(), ..run("throughput") };
     throughput::on(&server, &ThroughputArgs { run, seconds, around_ms: AROUND_MS, writes: false })
 }

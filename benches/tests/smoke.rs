@@ -101,6 +101,26 @@ fn scale() {
     assert!(said.contains("sessions: 40 in a process") && said.contains("load: 401 znodes"), "{said}");
 }
 
+/// Nothing can be built where there is no cargo and no mvn, which is said, and does not keep the others from being measured.
+#[test]
+fn side_by_side_without_any_peer() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zk-bench"));
+    let line = format!("side-by-side --test-server {ONE_ROUND} --seconds 1 --nodes 100 --sessions 2 --floor-on-tokio");
+    command.args(line.split_whitespace()).args(["--out-dir", "lines"]);
+    let output = command.env("PATH", folder.path()).current_dir(&folder).stdin(Stdio::null()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.contains("NOT MEASURED: zookeeper-client: cannot run cargo"), "{told}");
+    let lines = |name: &str| {
+        let text = std::fs::read_to_string(folder.path().join("lines").join(format!("peers-{name}.jsonl"))).unwrap();
+        (text.lines().count() - 1, text.contains("\"floor on tokio\""))
+    };
+    for name in ["notify-1000", "notify-200", "notify-burst50"] {
+        assert_eq!(lines(name), (6, true), "two floors, ours, in a task, in parts, and the floor on tokio");
+    }
+    assert_eq!((lines("fanout"), lines("load"), lines("throughput")), ((5, true), (3, false), (5, false)));
+}
+
 #[test]
 fn throughput_of_reads_and_writes() {
     let brief = format!("throughput {ONE_ROUND} --seconds 1 --around-ms 100");

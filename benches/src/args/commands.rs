@@ -162,6 +162,9 @@ pub(crate) struct SideBySideArgs {
     /// Sessions of the fan-out
     #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..=100_000))]
     pub(crate) sessions: u32,
+    /// Measure the floor's own code on tokio, too, in notify and fanout: what every client on tokio needs at least
+    #[arg(long)]
+    pub(crate) floor_on_tokio: bool,
 }
 
 #[derive(Clone, Debug, Args)]
