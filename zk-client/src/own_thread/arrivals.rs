@@ -57,13 +57,15 @@ struct Here {
     end: Option<io::Result<()>>,
     /// Who waits for the next chunk.
     reader: Option<Waker>,
+    /// The thread waits for room. Mostly it does not, being the one that takes; and to wake nobody is a system call, too.
+    is_waiting: bool,
     /// Nobody takes anything any more.
     is_left: bool,
 }
 
 impl Arrivals {
     pub(super) fn new() -> Self {
-        let here = Here { chunk: Chunk::new(), end: None, reader: None, is_left: false };
+        let here = Here { chunk: Chunk::new(), end: None, reader: None, is_waiting: false, is_left: false };
         Self { here: Mutex::new(here), taken: Condvar::new() }
     }
 
@@ -83,7 +85,10 @@ impl Arrivals {
 
     /// Waits until the chunk has been taken; answers whether there will be another one to take.
     pub(super) fn wait_for_room(&self) -> bool {
-        let waits = |here: &mut Here| !here.chunk.is_empty() && !here.is_left;
+        let waits = |here: &mut Here| {
+            here.is_waiting = !here.chunk.is_empty() && !here.is_left;
+            here.is_waiting
+        };
         !self.taken.wait_while(self.here(), waits).unwrap_or_else(PoisonError::into_inner).is_left
     }
 
@@ -92,7 +97,7 @@ impl Arrivals {
         let mut here = self.here();
         if !here.chunk.is_empty() {
             here.chunk.take(buf);
-            if here.chunk.is_empty() {
+            if here.chunk.is_empty() && here.is_waiting {
                 self.taken.notify_one();
             }
             return Poll::Ready(Ok(()));
