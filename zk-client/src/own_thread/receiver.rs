@@ -133,7 +133,13 @@ impl Drop for Connection {
 mod tests {
     use super::*;
     use crate::dial;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use std::time::Duration;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        time::timeout,
+    };
+
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     /// Both ends of a connection, ours with what a thread is made by.
     async fn connected(thread: thread::Builder) -> (Box<dyn Transport>, tokio::net::TcpStream) {
@@ -176,7 +182,8 @@ mod tests {
             tokio::spawn(async move { theirs.write_all(&sent).await })
         };
         let (mut received, mut some) = (Vec::new(), [0; 1_000]);
-        while let taken @ 1.. = ours.read(&mut some).await.unwrap() {
+        // The thread that nobody tells of the room waits for ever.
+        while let taken @ 1.. = timeout(PATIENCE, ours.read(&mut some)).await.unwrap().unwrap() {
             received.extend_from_slice(&some[..taken]);
         }
         sends.await.unwrap().unwrap();
