@@ -85,13 +85,13 @@ fn split(step: &Step, figure: fn(&Split) -> Option<f64>) -> f64 {
 }
 
 pub(crate) fn run(args: &NotifyArgs) -> Result<(), Failure> {
-    let found = Contenders::find(&args.run)?.with_task();
-    let contenders = found.with_floor_on_tokio(args.floor_on_tokio, args.burst > 1)?.with_parts();
-    on(&Server::find(&args.run.server)?, &contenders, args)
+    let found = Contenders::find(&args.run)?;
+    on(&Server::find(&args.run.server)?, found, args)
 }
 
-/// The same on a server that stands.
-pub(crate) fn on(server: &Server, contenders: &Contenders, args: &NotifyArgs) -> Result<(), Failure> {
+/// The same on a server that stands, of who was found.
+pub(crate) fn on(server: &Server, found: Contenders, args: &NotifyArgs) -> Result<(), Failure> {
+    let contenders = found.with_task().with_floor_on_tokio(args.floor_on_tokio, args.burst > 1)?.with_parts();
     let NotifyArgs { keys, rate, burst, seconds, .. } = *args;
     let plan = Plan { keys, rate, burst, seconds, warm_up_seconds: WARM_UP_SECONDS };
     let figure = |step: &Step| step.beyond_ack;
@@ -99,22 +99,23 @@ pub(crate) fn on(server: &Server, contenders: &Contenders, args: &NotifyArgs) ->
     let each = if burst == 1 { "one at a time".to_owned() } else { format!("in bursts of {burst}") };
     let what =
         format!("notify: {keys} znodes of 100 bytes, {each}, {rate}/s, {seconds} s for each watcher in each round");
-    report::print(&format!("{what}; {}. Microseconds.\n\n{}", server.what, measure(server, contenders, &job)?))
+    report::print(&format!("{what}; {}. Microseconds.\n\n{}", server.what, measure(server, &contenders, &job)?))
 }
 
 pub(crate) fn fanout(args: &FanoutArgs) -> Result<(), Failure> {
-    let contenders = Contenders::find(&args.run)?.with_task().with_floor_on_tokio(args.floor_on_tokio, false)?;
-    fanout_on(&Server::find(&args.run.server)?, &contenders, args)
+    let found = Contenders::find(&args.run)?;
+    fanout_on(&Server::find(&args.run.server)?, found, args)
 }
 
-/// The same on a server that stands.
-pub(crate) fn fanout_on(server: &Server, contenders: &Contenders, args: &FanoutArgs) -> Result<(), Failure> {
+/// The same on a server that stands, of who was found.
+pub(crate) fn fanout_on(server: &Server, found: Contenders, args: &FanoutArgs) -> Result<(), Failure> {
+    let contenders = found.with_task().with_floor_on_tokio(args.floor_on_tokio, false)?;
     let FanoutArgs { sessions, keys, rate, seconds, .. } = *args;
     let plan = Plan { keys, rate, burst: 1, seconds, warm_up_seconds: WARM_UP_SECONDS };
     let figure = |step: &Step| step.line.p50;
     let job = Job { bench: "fanout", run: &args.run, plan, sessions, columns: &FANOUT_COLUMNS, figure };
     let what = format!("fanout: {sessions} sessions in a process, {keys} znodes of 100 bytes, {rate}/s, {seconds} s");
-    let table = measure(server, contenders, &job)?;
+    let table = measure(server, &contenders, &job)?;
     report::print(&format!("{what}; {}. Until the last session has the value; microseconds.\n\n{table}", server.what))
 }
 

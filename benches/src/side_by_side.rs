@@ -25,7 +25,6 @@ pub(crate) fn run(args: &SideBySideArgs) -> Result<(), Failure> {
     let server = Server::find(&args.run.server)?;
     let wanted = RunArgs { peers: Some(args.run.peers.clone().unwrap_or_default()), ..args.run.clone() };
     let contenders = Contenders::find(&wanted)?;
-    let told = contenders.clone().with_task();
     if let Some(folder) = &args.out_dir {
         std::fs::create_dir_all(folder).map_err(Failure::io(format!("create {}", folder.display())))?;
     }
@@ -38,14 +37,13 @@ pub(crate) fn run(args: &SideBySideArgs) -> Result<(), Failure> {
     };
     for (name, rate, burst) in NOTIFY {
         let job = NotifyArgs { run: run(name), keys: KEYS, rate, seconds, burst, floor_on_tokio };
-        let contenders = told.clone().with_floor_on_tokio(floor_on_tokio, burst > 1)?.with_parts();
-        notify::on(&server, &contenders, &job)?;
+        notify::on(&server, contenders.clone(), &job)?;
         report::print("")?;
     }
     load::on(&server, &contenders, &LoadArgs { run: run("load"), nodes: args.nodes.clone() })?;
     let job =
         FanoutArgs { run: run("fanout"), sessions, keys: FANOUT_KEYS, rate: FANOUT_RATE, seconds, floor_on_tokio };
-    notify::fanout_on(&server, &told.with_floor_on_tokio(floor_on_tokio, false)?, &job)?;
+    notify::fanout_on(&server, contenders, &job)?;
     let run = RunArgs { peers: wanted.peers.clone(), ..run("throughput") };
     throughput::on(&server, &ThroughputArgs { run, seconds, around_ms: AROUND_MS, writes: false })
 }
