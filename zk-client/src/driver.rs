@@ -245,8 +245,19 @@ impl Driver {
 
     fn deadline(&self) -> Option<Instant> {
         let machine = self.session.poll_timeout().map(|at| self.epoch + at);
-        let consumers = self.consumers.iter().flatten().filter_map(|consumer| consumer.inline.poll_timeout());
-        consumers.chain(machine).chain(self.deadlines.next()).chain(self.close_by).chain(self.moving_by).min()
+        let mut earliest = machine;
+        let mut consider = |at: Option<Instant>| {
+            if let Some(at) = at
+                && earliest.is_none_or(|earliest| at < earliest)
+            {
+                earliest = Some(at);
+            }
+        };
+        self.consumers.iter().flatten().for_each(|consumer| consider(consumer.inline.poll_timeout()));
+        consider(self.deadlines.next());
+        consider(self.close_by);
+        consider(self.moving_by);
+        earliest
     }
 
     fn take(&mut self, turn: Turn) {

@@ -28,7 +28,7 @@ impl Driven {
 
     /// Hands new snapshots and marks to readers: first the snapshot, then what is told of it.
     fn publish(&mut self) {
-        for output in self.machine.take_outputs() {
+        while let Some(output) = self.machine.next_output() {
             let snapshot = match &output {
                 Output::Snapshot { snapshot, .. } => snapshot,
                 Output::Gap(snapshot, reason) => {
@@ -43,8 +43,8 @@ impl Driven {
             };
             let replaced = self.shared.snapshot.swap(snapshot.clone());
             self.shared.updates.send(|| item(output));
-            // What only it held is freed now: whoever is told need not wait for that.
-            drop(replaced);
+            // What only it held is freed now, or written to next: whoever is told need not wait for that.
+            self.machine.retired(replaced);
         }
         let status = &self.shared.status;
         status.send_if_modified(|told| {

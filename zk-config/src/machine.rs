@@ -18,7 +18,7 @@ use crate::{
     status::{Hidden, MirrorError, Status},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Bound,
     sync::Arc,
     time::Duration,
@@ -28,9 +28,11 @@ use zk_client::{End, EventType, Stat, WatchedEvent, Zxid, path};
 
 mod answers;
 mod cuts;
+mod retired;
 mod unpublished;
 mod wants;
 
+use retired::Step;
 use unpublished::Unpublished;
 use wants::Wants;
 pub(crate) use wants::{Fetch, Kind, Reads};
@@ -85,8 +87,10 @@ pub(crate) struct Machine {
     /// Since when something is unread.
     unrest_since: Option<Instant>,
     snapshot: Arc<Snapshot>,
+    /// What led to the snapshot.
+    step: Step,
     status: Status,
-    outputs: Vec<Output>,
+    outputs: VecDeque<Output>,
 }
 
 impl Machine {
@@ -105,8 +109,9 @@ impl Machine {
             hidden_touched: false,
             unrest_since: None,
             snapshot,
+            step: Step::default(),
             status: Status::new(),
-            outputs: Vec::new(),
+            outputs: VecDeque::new(),
         }
     }
 
@@ -173,7 +178,7 @@ impl Machine {
         self.status.gaps += 1;
         let stale = Snapshot { live: false, seq: self.snapshot.seq + 1, ..(*self.snapshot).clone() };
         self.snapshot = Arc::new(stale);
-        self.outputs.push(Output::Gap(self.snapshot.clone(), reason));
+        self.outputs.push_back(Output::Gap(self.snapshot.clone(), reason));
     }
 
     /// Everything known is read again, and compared.
@@ -301,9 +306,9 @@ impl Machine {
         Some(reads)
     }
 
-    /// What readers are to be told, in order.
-    pub(crate) fn take_outputs(&mut self) -> impl Iterator<Item = Output> {
-        self.outputs.drain(..)
+    /// What readers are to be told next.
+    pub(crate) fn next_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
     }
 }
 

@@ -60,12 +60,16 @@ impl Updates {
         drop(state);
         called.retain_mut(|listener| listener.tell(&item));
         let mut state = self.lock();
-        // Behind them are those that came meanwhile.
-        called.append(&mut state.listeners);
+        if !state.listeners.is_empty() {
+            // Behind them are those that came meanwhile.
+            called.append(&mut state.listeners);
+        }
         state.listeners = called;
-        let unwanted = state.unwanted();
-        drop(state);
-        drop(unwanted);
+        if state.listeners.iter().any(Listener::is_unwanted) {
+            let unwanted = state.unwanted();
+            drop(state);
+            drop(unwanted);
+        }
     }
 
     pub(crate) fn subscribe(&self) -> Receiver<Item> {

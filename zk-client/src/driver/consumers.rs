@@ -31,9 +31,15 @@ impl Driver {
 
     /// Lets one consumer act.
     pub(super) fn with_consumer(&mut self, id: ConsumerId, act: impl FnOnce(&mut dyn Inline, &mut Requests<'_>)) {
-        let now = self.now;
         let is_meant = |slot: &Option<Consumer>| slot.as_ref().is_some_and(|consumer| consumer.id == id);
-        let Some(at) = self.consumers.iter().position(is_meant) else { return };
+        if let Some(at) = self.consumers.iter().position(is_meant) {
+            self.with_consumer_at(at, act);
+        }
+    }
+
+    /// The same by its place; nobody acts where there is none.
+    pub(super) fn with_consumer_at(&mut self, at: usize, act: impl FnOnce(&mut dyn Inline, &mut Requests<'_>)) {
+        let now = self.now;
         let Some(mut consumer) = self.consumers.get_mut(at).and_then(Option::take) else { return };
         let mut requests = Requests {
             turn_at: self.turn_at,
@@ -41,14 +47,14 @@ impl Driver {
             fanout: &mut self.fanout,
             chroot: &consumer.chroot,
             request_len_max: self.request_len_max,
-            consumer: id,
+            consumer: consumer.id,
             now,
             refused: &mut self.refused,
             followed: &mut self.followed,
         };
         act(&mut *consumer.inline, &mut requests);
         if consumer.inline.is_done() {
-            self.fanout.drop_consumer(&mut Line { session: &mut self.session, now }, id);
+            self.fanout.drop_consumer(&mut Line { session: &mut self.session, now }, consumer.id);
         } else if let Some(slot) = self.consumers.get_mut(at) {
             *slot = Some(consumer);
         }

@@ -25,13 +25,15 @@ impl Driver {
             while let Some(event) = self.session.poll_event() {
                 self.dispatch(event);
             }
-            self.tell_notices();
-            for at in 0..self.consumers.len() {
-                if let Some(id) = self.consumer_at(at) {
-                    self.with_consumer(id, |consumer, requests| consumer.flush(requests));
-                }
+            if !self.fanout.notices.is_empty() {
+                self.tell_notices();
             }
-            self.tell_refused();
+            for at in 0..self.consumers.len() {
+                self.with_consumer_at(at, |consumer, requests| consumer.flush(requests));
+            }
+            if !self.refused.is_empty() {
+                self.tell_refused();
+            }
             match self.session.poll_transmit() {
                 Some(bytes) if self.outbox.is_empty() => self.outbox = bytes,
                 Some(bytes) => self.outbox.extend_from_slice(&bytes),
@@ -103,6 +105,9 @@ impl Driver {
     /// Paths of events are the server's until a consumer with a root of its own is told.
     fn tell_event(&mut self, id: ConsumerId, event: &WatchedEvent) {
         self.with_consumer(id, |consumer, requests| {
+            if requests.chroot.as_str() == "/" {
+                return consumer.handle(Input::Event(event), requests);
+            }
             let WatchedEvent { event_type, state, ref path, zxid } = *event;
             let path = requests.chroot.text_to_client(path);
             consumer.handle(Input::Event(&WatchedEvent { event_type, state, path, zxid }), requests);

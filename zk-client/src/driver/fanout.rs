@@ -310,6 +310,9 @@ impl Fanout {
                 root = path::parent(at);
             }
         }
+        if self.oneshots.is_empty() {
+            return;
+        }
         let fired = self.oneshots.fired(event_path, event.event_type);
         if !fired.is_empty() {
             self.remove_leftover(line, event_path);

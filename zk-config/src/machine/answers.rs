@@ -2,7 +2,7 @@
 
 use super::{Fetch, Hidden, Kind, Machine, Phase, known_since};
 use crate::snapshot::{Node, prefix_of};
-use std::{iter, sync::Arc};
+use std::sync::Arc;
 use tokio::time::Instant;
 use zk_client::{Answer, Bytes, ErrorCode, List, MultiResult, Refusal, Stat, Text, Zxid};
 
@@ -17,23 +17,30 @@ impl Machine {
     /// A request was answered by a server at `zxid`.
     pub(crate) fn answered(&mut self, now: Instant, token: u64, zxid: Zxid, answer: Answer) {
         let mut fetches = self.wants.answered(token);
-        let found: &mut dyn Iterator<Item = Found> = match answer {
-            Answer::Data(data, stat) => &mut iter::once(Found::Data(data, stat)),
-            Answer::Children(names, _) => &mut iter::once(Found::Children(names)),
-            Answer::Many(ref results) => &mut results.iter().map(Found::from),
+        let answered = match answer {
+            Answer::Data(data, stat) => self.found_each(&fetches, zxid, Some(Found::Data(data, stat))),
+            Answer::Children(names, _) => self.found_each(&fetches, zxid, Some(Found::Children(names))),
+            Answer::Many(results) => self.found_each(&fetches, zxid, results.iter().map(Found::from)),
             Answer::Refused(refusal) => return self.refused(now, zxid, fetches, refusal),
             Answer::Watching => return,
         };
         self.wants.larger_batches();
+        if answered < fetches.len() {
+            // A server that answered fewer reads than were asked for.
+            self.wants.again(fetches.drain(answered..));
+        }
+        self.wants.reuse(fetches);
+        self.bookmark(now, zxid);
+    }
+
+    /// What each read found; answers how many of them found something.
+    fn found_each(&mut self, fetches: &[Fetch], zxid: Zxid, found: impl IntoIterator<Item = Found>) -> usize {
         let mut answered = 0;
         for (fetch, found) in fetches.iter().zip(found) {
             self.found(fetch, zxid, found);
             answered += 1;
         }
-        // A server that answered fewer reads than were asked for.
-        self.wants.again(fetches.drain(answered..));
-        self.wants.reuse(fetches);
-        self.bookmark(now, zxid);
+        answered
     }
 
     /// A whole request was refused.

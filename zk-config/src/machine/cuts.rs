@@ -1,6 +1,6 @@
 //! When a snapshot is published, and what it shows.
 
-use super::{Change, HOLD_MAX, Machine, Output, Phase};
+use super::{Change, HOLD_MAX, Machine, Output, Phase, retired::change};
 use crate::{
     snapshot::{Nodes, Snapshot},
     status::MirrorError,
@@ -27,7 +27,9 @@ impl Machine {
             return;
         }
         self.answered = self.answered.max(zxid);
-        self.unpublished.gone_by(std::mem::take(&mut self.gone), zxid);
+        if !self.gone.is_empty() {
+            self.unpublished.gone_by(std::mem::take(&mut self.gone), zxid);
+        }
         match self.wants.oldest() {
             None => {
                 self.unrest_since = None;
@@ -65,7 +67,7 @@ impl Machine {
         if synced {
             let live = Snapshot { live: true, seq: self.snapshot.seq + 1, ..(*self.snapshot).clone() };
             self.snapshot = Arc::new(live);
-            self.outputs.push(Output::Resynced(self.snapshot.clone()));
+            self.outputs.push_back(Output::Resynced(self.snapshot.clone()));
         }
     }
 
@@ -89,21 +91,20 @@ impl Machine {
             self.snapshot.hidden.clone()
         };
         self.status.revision = zxid;
+        let seq = self.snapshot.seq + 1;
+        let is_whole = self.unpublished.is_empty();
+        self.step.set(seq, &changes, is_whole && !is_first);
         self.snapshot = Arc::new(Snapshot {
             root: self.root.clone(),
-            nodes: if self.unpublished.is_empty() {
-                self.nodes.clone()
-            } else {
-                changed(&self.snapshot.nodes, &changes)
-            },
+            nodes: if is_whole { self.nodes.clone() } else { changed(&self.snapshot.nodes, &changes) },
             hidden,
             revision: zxid,
             exact,
             live: self.snapshot.live,
-            seq: self.snapshot.seq + 1,
+            seq,
         });
         let changes = (!is_first).then_some(changes);
-        self.outputs.push(Output::Snapshot { snapshot: self.snapshot.clone(), changes });
+        self.outputs.push_back(Output::Snapshot { snapshot: self.snapshot.clone(), changes });
     }
 }
 
@@ -111,10 +112,7 @@ impl Machine {
 fn changed(before: &Nodes, changes: &[Change]) -> Nodes {
     let mut nodes = before.clone();
     for Change { path, new, .. } in changes {
-        match new {
-            Some(new) => drop(nodes.insert(path.clone(), new.clone())),
-            None => drop(nodes.remove(&**path)),
-        }
+        change(&mut nodes, path.clone(), new.clone());
     }
     nodes
 }

@@ -79,9 +79,6 @@ impl Unpublished {
 
     /// Deletions that only events told of came before this transaction.
     pub(super) fn gone_by(&mut self, gone: BTreeSet<Arc<str>>, zxid: Zxid) {
-        if gone.is_empty() {
-            return;
-        }
         self.merge();
         for path in gone {
             let found = self.touched.binary_search_by(|touched| touched.path.cmp(&path));
@@ -117,6 +114,14 @@ impl Unpublished {
 
     /// Takes out what is known at a transaction, and leaves out what is as it was; by path.
     pub(super) fn take(&mut self, known_at: Zxid) -> Vec<Change> {
+        if let [touched] = self.touched.as_slice()
+            && touched.until() <= known_at
+        {
+            // One znode, once: nothing to bring in order.
+            self.merged = 0;
+            let touched = self.touched.pop().filter(|Touched { old, new, .. }| old != new);
+            return touched.map(|Touched { path, old, new, .. }| Change { path, old, new }).into_iter().collect();
+        }
         self.merge();
         let mut changes = Vec::with_capacity(self.touched.len());
         let known = self.touched.extract_if(.., |touched| touched.until() <= known_at);

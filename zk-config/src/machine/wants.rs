@@ -3,16 +3,14 @@
 //! Knows nothing of values. Invariant: an entry leaves the list only by an answer on the current connection,
 //! or because its znode was deleted.
 
-use foldhash::fast::RandomState;
-use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 use zk_client::Zxid;
 
 mod entries;
+mod numbers;
 
 use entries::Entries;
+use numbers::Numbers;
 
 /// Since always, as far as is known: no transaction is before it.
 const ALWAYS: Zxid = Zxid(0);
@@ -82,7 +80,7 @@ pub(crate) struct Reads<'a> {
 pub(crate) struct Wants {
     entries: Entries,
     /// Which entry is a path's; it may have left the list.
-    numbers: HashMap<Arc<str>, u64, RandomState>,
+    numbers: Numbers,
     /// Reads of the first load that are not answered yet. Looking each up in a table, three times in its life, was a third of
     /// what a load cost.
     firsts: usize,
@@ -111,7 +109,7 @@ impl Default for Wants {
     fn default() -> Self {
         Self {
             entries: Entries::default(),
-            numbers: HashMap::default(),
+            numbers: Numbers::default(),
             firsts: 0,
             ageless: false,
             queue: VecDeque::new(),
@@ -138,10 +136,7 @@ impl Wants {
     /// the event that made this one necessary, so it shows the change. Where the event has a zxid, that is checked.
     pub(crate) fn want(&mut self, path: Arc<str>, kind: Kind, event: Zxid, since: Zxid) {
         let next = self.entries.next_number();
-        let number = match self.numbers.entry(path.clone()) {
-            Entry::Occupied(number) => number.into_mut(),
-            Entry::Vacant(new) => new.insert(next),
-        };
+        let number = self.numbers.get_or_insert(&path, next);
         let want = match self.entries.get(*number) {
             Some(want) => want,
             None => {
@@ -198,7 +193,7 @@ impl Wants {
             return None;
         }
         if self.numbers.len() > NUMBERS_SLACK + 2 * self.entries.unmet() {
-            self.numbers.retain(|_, number| self.entries.get(*number).is_some());
+            self.numbers.retain(|number| self.entries.get(number).is_some());
         }
         if self.ageless {
             return Some(ALWAYS);
@@ -209,20 +204,23 @@ impl Wants {
     /// Everything is read.
     fn rest(&mut self) {
         self.ageless = false;
-        self.numbers.clear();
-        self.numbers.shrink_to(KEPT_MAX);
+        self.numbers.clear(KEPT_MAX);
         self.entries.shrink_to(KEPT_MAX);
-        self.queue.shrink_to(KEPT_MAX);
-        self.lists.shrink_to(KEPT_MAX);
+        for queue in [&mut self.queue, &mut self.lists] {
+            if queue.capacity() > KEPT_MAX {
+                queue.shrink_to(KEPT_MAX);
+            }
+        }
     }
 
     /// The next request, if one may be sent.
     pub(crate) fn next_reads(&mut self) -> Option<Reads<'_>> {
         let window = if self.batches { WINDOW } else { WINDOW_PLAIN };
-        if (self.queue.is_empty() && self.lists.is_empty()) || self.asked.len() >= window {
+        let queued = self.queue.len() + self.lists.len();
+        if queued == 0 || self.asked.len() >= window {
             return None;
         }
-        let most = if self.batches { self.batch_len() } else { 1 };
+        let most = if queued > 1 && self.batches { self.batch_len() } else { 1 };
         let token = self.next_token;
         let mut fetches = std::mem::take(&mut self.spare);
         let entries = &mut self.entries;
@@ -236,7 +234,9 @@ impl Wants {
             fetches.len()
         };
         let len = fill(&mut self.queue, most);
-        fill(&mut self.lists, most.min(len + (NAMES_A_REQUEST / self.names.max(1)).max(1)));
+        if len < most && !self.lists.is_empty() {
+            fill(&mut self.lists, most.min(len + (NAMES_A_REQUEST / self.names.max(1)).max(1)));
+        }
         if fetches.is_empty() {
             self.spare = fetches;
             return None;
@@ -252,6 +252,9 @@ impl Wants {
 
     /// The reads of an answered request; none for an answer of an older connection.
     pub(crate) fn answered(&mut self, token: u64) -> Vec<Fetch> {
+        if let Some((_, fetches)) = self.asked.pop_front_if(|(asked, _)| *asked == token) {
+            return fetches;
+        }
         let at = self.asked.iter().position(|(asked, _)| *asked == token);
         at.and_then(|at| self.asked.remove(at)).map(|(_, fetches)| fetches).unwrap_or_default()
     }

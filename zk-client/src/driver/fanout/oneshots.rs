@@ -95,6 +95,11 @@ impl Oneshots {
         }
     }
 
+    /// Whether nothing is watched, or about to be.
+    pub(super) fn is_empty(&self) -> bool {
+        self.data.is_empty() && self.child.is_empty()
+    }
+
     /// Whether anything is watched or about to be on the path.
     pub(super) fn contains(&self, path: &str) -> bool {
         self.data.contains_key(path) || self.child.contains_key(path)

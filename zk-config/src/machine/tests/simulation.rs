@@ -34,10 +34,12 @@ pub(super) struct Reached {
     refused_by_an_ending_session: u64,
     cut_with_unread: u64,
     held_back: u64,
+    tree_taken_over: u64,
+    tree_held: u64,
 }
 
 impl Reached {
-    fn all(&self) -> [(&'static str, u64); 16] {
+    fn all(&self) -> [(&'static str, u64); 18] {
         [
             ("cut_while_syncing", self.cut_while_syncing),
             ("cut_before_the_watch_stood", self.cut_before_the_watch_stood),
@@ -55,6 +57,8 @@ impl Reached {
             ("refused_by_an_ending_session", self.refused_by_an_ending_session),
             ("cut_with_unread", self.cut_with_unread),
             ("held_back", self.held_back),
+            ("tree_taken_over", self.tree_taken_over),
+            ("tree_held", self.tree_held),
         ]
     }
 
@@ -75,6 +79,8 @@ impl Reached {
         self.refused_by_an_ending_session += other.refused_by_an_ending_session;
         self.cut_with_unread += other.cut_with_unread;
         self.held_back += other.held_back;
+        self.tree_taken_over += other.tree_taken_over;
+        self.tree_held += other.tree_held;
     }
 
     pub(super) fn assert_all(&self) {
@@ -120,6 +126,9 @@ struct Plan {
     tick: Duration,
 }
 
+/// A snapshot, and what was in it.
+type Held = (Arc<Snapshot>, Vec<(Arc<str>, crate::Node)>);
+
 pub(super) struct Simulation {
     seed: u64,
     random: u64,
@@ -135,6 +144,10 @@ pub(super) struct Simulation {
     now: Instant,
     folded: Nodes,
     current: Arc<Snapshot>,
+    /// One that a reader goes on holding, and what is in it.
+    held: Option<Held>,
+    /// One that was not given back at once.
+    late: Option<Arc<Snapshot>>,
     in_gap: bool,
     shown: Shown,
     reached: Reached,
@@ -167,6 +180,8 @@ impl Simulation {
             now: Instant::now(),
             folded: Nodes::new(),
             current: empty,
+            held: None,
+            late: None,
             in_gap: true,
             shown: Shown::default(),
             reached: Reached::default(),
@@ -222,9 +237,15 @@ impl Simulation {
                 _ if self.connection.is_none() => self.connect(),
                 _ => self.deliver(),
             }
+            if self.below(8) == 0
+                && let Some(late) = self.late.take()
+            {
+                self.retire(late);
+            }
             self.check();
         }
         self.quiesce();
+        self.check_held();
         self.reached
     }
 
@@ -460,7 +481,7 @@ impl Simulation {
     /// What readers are told, and whether it is true.
     fn outputs(&mut self) {
         let seed = self.seed;
-        for output in self.machine.take_outputs().collect::<Vec<_>>() {
+        while let Some(output) = self.machine.next_output() {
             match output {
                 Output::Snapshot { snapshot, changes } => {
                     self.say(|| format!("snapshot at {} exact {} {changes:?}", snapshot.revision, snapshot.exact));
@@ -489,20 +510,51 @@ impl Simulation {
                         self.reached.inexact += 1;
                     }
                     self.count_recreated(&snapshot);
-                    self.current = snapshot;
+                    self.show(snapshot);
                 }
                 Output::Gap(snapshot, reason) => {
                     assert!(!snapshot.live && (!self.in_gap || reason == GapReason::SessionExpired), "seed {seed}");
                     self.in_gap = true;
-                    self.current = snapshot;
+                    self.show(snapshot);
                 }
                 Output::Resynced(snapshot) => {
                     assert!(self.in_gap && snapshot.live && snapshot.exact, "seed {seed}");
                     self.in_gap = false;
-                    self.current = snapshot;
+                    self.show(snapshot);
                 }
             }
         }
+    }
+
+    /// Readers get another snapshot; some go on holding the one that they had.
+    fn show(&mut self, snapshot: Arc<Snapshot>) {
+        self.check_held();
+        let replaced = std::mem::replace(&mut self.current, snapshot);
+        if self.below(3) == 0 {
+            let all = replaced.iter().map(|(path, node)| (path.clone(), node.clone())).collect();
+            self.held = Some((replaced.clone(), all));
+        }
+        // The driver gives it back at once. Whoever is late must do no harm.
+        let late = if self.below(4) == 0 { self.late.replace(replaced) } else { Some(replaced) };
+        if let Some(retired) = late {
+            self.retire(retired);
+        }
+    }
+
+    /// Gives a snapshot back that readers do not get any more: whatever becomes of it, the copy stays what it is.
+    fn retire(&mut self, snapshot: Arc<Snapshot>) {
+        let (is_held, copy) = (Arc::strong_count(&snapshot) > 1, self.machine.nodes.clone());
+        let is_taken_over = self.machine.retired(snapshot);
+        assert!(!is_held || !is_taken_over, "seed {}: a reader's snapshot is written to", self.seed);
+        assert!(self.machine.nodes == copy, "seed {}: another snapshot's tree became the copy", self.seed);
+        self.reached.tree_taken_over += u64::from(is_taken_over);
+        self.reached.tree_held += u64::from(is_held);
+    }
+
+    fn check_held(&self) {
+        let Some((snapshot, all)) = &self.held else { return };
+        let is_same = snapshot.iter().eq(all.iter().map(|(path, node)| (path, node)));
+        assert!(is_same, "seed {}: the snapshot at {} was changed", self.seed, snapshot.revision);
     }
 
     /// A snapshot that says so equals the server's subtree at its revision. ACL changes are told to nobody.

@@ -94,7 +94,9 @@ impl Entries {
     }
 
     pub(super) fn shrink_to(&mut self, len: usize) {
-        self.wants.shrink_to(len);
+        if self.wants.capacity() > len {
+            self.wants.shrink_to(len);
+        }
     }
 
     #[cfg(test)]
