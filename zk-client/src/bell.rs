@@ -5,15 +5,28 @@
 
 use atomic_waker::AtomicWaker;
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
+
+/// What becomes of the session when a handle ends the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Farewell {
+    /// It ends, too.
+    Close,
+    /// It lives on at the servers.
+    Leave,
+}
 
 /// Rung by any handle, heard by the driver alone.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
     rung: AtomicBool,
-    closing: AtomicBool,
+    /// Who was first has decided.
+    farewell: OnceLock<Farewell>,
     driver: AtomicWaker,
 }
 
@@ -23,14 +36,15 @@ impl Bell {
         self.driver.wake();
     }
 
-    /// Rings for the end of the session.
-    pub(crate) fn ring_to_close(&self) {
-        self.closing.store(true, Ordering::Release);
+    /// Rings for the end of the client, which is as the first one said.
+    pub(crate) fn ring_out(&self, farewell: Farewell) {
+        self.farewell.get_or_init(|| farewell);
         self.ring();
     }
 
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Acquire)
+    /// How the client is to end, once it is.
+    pub(crate) fn farewell(&self) -> Option<Farewell> {
+        self.farewell.get().copied()
     }
 
     /// Whether it was rung since the last time.

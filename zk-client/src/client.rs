@@ -1,6 +1,7 @@
 //! The handle: what all operations share. The operations themselves are in files of their own.
 
 use crate::{
+    bell::Farewell,
     call::{Call, Finish, Outcomes},
     caller::Caller,
     connector::Connector,
@@ -33,7 +34,8 @@ mod write;
 pub use parents::Parents;
 pub use watching::WatchInfo;
 
-/// A handle to a session; clones share it. The session is closed when the last handle is dropped.
+/// A handle to a session; clones share it. The session is closed when the last handle is dropped, unless it was
+/// [left](Self::leave) before.
 ///
 /// See the [crate's page](crate) for ordering, cancel safety and what happens when connections break.
 #[derive(Clone)]
@@ -164,13 +166,14 @@ impl Client {
     }
 
     /// Ends the session at the server, behind everything called before, and waits for that; at most two
-    /// seconds, after which the server finds out by itself. Ephemerals of the session are gone then.
+    /// seconds, after which the server finds out by itself. Ephemerals of the session are gone then. [`leave`](Self::leave)
+    /// ends the client alone; of the two, the one that is called first counts.
     ///
     /// # Cancel safety
     /// The session is closed all the same.
     pub fn close(self) -> impl Future<Output = ()> + Send + use<> {
         // Decided here and now, whatever becomes of the future.
-        self.shared.sweep.bell.ring_to_close();
+        self.shared.sweep.bell.ring_out(Farewell::Close);
         let mut state = self.state();
         // An error means that the driver is gone: closed, too.
         async move { drop(state.wait_for(|state| matches!(state, SessionState::Ended(_))).await) }
@@ -253,7 +256,7 @@ impl Client {
     }
 
     fn try_send(&self, op: OpCode, command: Command) -> Result<(), Error> {
-        if self.shared.sweep.bell.is_closing() {
+        if self.shared.sweep.bell.farewell().is_some() {
             return Err(self.closed(op, Outcome::NotSent));
         }
         self.shared.commands.try_send(command).map_err(|error| match error {

@@ -4,7 +4,6 @@
 //! the machine, hand out everything that came of it, write everything in one go.
 
 use crate::{
-    call::Outcomes,
     connect_string::{HostPort, Servers},
     connector::Settings,
     error::Unreachable,
@@ -24,6 +23,7 @@ mod batching;
 mod consumers;
 mod deadlines;
 mod dispatch;
+mod ending;
 pub(crate) mod fanout;
 pub(crate) mod hosts;
 pub(crate) mod identity;
@@ -54,9 +54,6 @@ const IN_FLIGHT_MAX: usize = 16 * 1024;
 
 /// Commands taken in one turn.
 const COMMANDS_A_TURN: usize = 256;
-
-/// How long a close waits for the server's word.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the driver tells its handles.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +146,8 @@ pub(crate) struct Driver {
     had_link: bool,
     /// The timer has fired since it was set.
     is_time_over: bool,
+    /// Once nothing is on its way that somebody called for, the session is left.
+    is_leaving: bool,
     ended: bool,
 }
 
@@ -195,6 +194,7 @@ impl Driver {
             state: ends.state,
             progress: ends.progress,
             credentials: ends.credentials,
+            is_leaving: false,
             ended: false,
             others: Others::unasked(),
             had_link: false,
@@ -233,7 +233,8 @@ impl Driver {
                 self.now = self.turn_at.saturating_duration_since(self.epoch);
                 self.take(turn);
                 self.settle();
-                if self.move_on() {
+                let has_parted = if self.is_leaving { self.hang_up() } else { self.move_on() };
+                if has_parted {
                     self.settle();
                 }
                 self.state.saw(self.session.last_zxid());
@@ -276,7 +277,7 @@ impl Driver {
             }
             Turn::Attempted(attempted) => self.attempted(attempted),
             Turn::Found(found) => self.found(found),
-            Turn::Commands(0) => self.close(),
+            Turn::Commands(0) => self.begin_end(),
             Turn::Commands(_) => self.take_commands(),
             Turn::Held => self.run_commands(COMMANDS_A_TURN),
             Turn::Time => {
@@ -288,8 +289,8 @@ impl Driver {
             }
             Turn::Rung => {
                 self.sweep();
-                if self.sweep.bell.is_closing() {
-                    self.close();
+                if self.sweep.bell.farewell().is_some() {
+                    self.begin_end();
                 }
             }
         }
@@ -330,30 +331,5 @@ impl Driver {
 
     fn tell_progress(&self) {
         self.progress.send_replace(Progress { rounds: self.hosts.rounds, unreachable: self.hosts.unreachable() });
-    }
-
-    fn close(&mut self) {
-        if self.close_by.is_none() {
-            self.close_by = Some(Instant::now() + CLOSE_PATIENCE);
-            // What was called before the close goes out before it.
-            while let Ok(command) = self.commands.try_recv() {
-                self.batch.push(command);
-            }
-            self.take_commands();
-            self.run_commands(usize::MAX);
-            let now = self.now;
-            self.session.close(now);
-        }
-    }
-
-    /// Nobody reads the queue any more: what is left there was never sent.
-    fn abandon_commands(&mut self) {
-        self.commands.close();
-        let (by, outcome) = (self.state.borrow().interruption(), zk_proto::session::Outcome::NotSent);
-        while let Some(mut command) = self.held.pop_front().or_else(|| self.commands.try_recv().ok()) {
-            if let Some(caller) = command.caller() {
-                caller.give_up(Outcomes::Interrupted { by, outcome });
-            }
-        }
     }
 }

@@ -56,7 +56,8 @@
 //! [`Connector::renew_session`] says otherwise. [`Client::state`] tells how it stands, [`Client::session_events`] every
 //! change. Reads never go back, not even into a new session: servers behind what was seen are not used
 //! ([`Client::accept_rebuilt_ensemble`] is the way out). [`Client::fenced`] makes a handle that works in one session only;
-//! [`recipes`] are locks, leaders and members that know what a session is worth.
+//! [`recipes`] are locks, leaders and members that know what a session is worth. [`Client::leave`] ends a client without its
+//! session, for another process to go on with.
 //!
 //! # Watches
 //!

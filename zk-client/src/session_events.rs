@@ -3,14 +3,14 @@
 //! A watch channel holds the last state only: who looks late does not see what came between. Here each subscriber has a
 //! bounded queue; what does not fit any more is counted, and an expiry is never lost. Knows nothing of the driver.
 
-use crate::state::SessionState;
+use crate::{session_export::SessionExport, state::SessionState};
 use futures_core::Stream;
 use std::{
     collections::VecDeque,
     fmt,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicI64, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -102,6 +102,8 @@ impl Inner {
 #[derive(Debug)]
 pub(crate) struct SessionLog {
     last_zxid: AtomicI64,
+    /// The session that was left, for who goes on with it.
+    left: OnceLock<SessionExport>,
     told: Mutex<Told>,
 }
 
@@ -120,6 +122,11 @@ impl SessionLog {
     /// The highest zxid seen.
     pub(crate) fn last_zxid(&self) -> Zxid {
         Zxid(self.last_zxid.load(Ordering::Acquire))
+    }
+
+    /// The session that was left, once the client has ended like that.
+    pub(crate) fn left(&self) -> Option<SessionExport> {
+        self.left.get().cloned()
     }
 
     /// A subscription, from the present state on. After the end it has nothing but that.
@@ -148,7 +155,7 @@ impl Announcer {
     pub(crate) fn new(state: SessionState) -> (Self, watch::Receiver<SessionState>, Arc<SessionLog>) {
         let (channel, receiver) = watch::channel(state);
         let told = Mutex::new(Told { now: Some(state), queues: Vec::new() });
-        let log = Arc::new(SessionLog { last_zxid: AtomicI64::new(0), told });
+        let log = Arc::new(SessionLog { last_zxid: AtomicI64::new(0), left: OnceLock::new(), told });
         (Self { channel, log: log.clone() }, receiver, log)
     }
 
@@ -158,6 +165,11 @@ impl Announcer {
 
     pub(crate) fn saw(&self, zxid: Zxid) {
         self.log.last_zxid.store(zxid.0, Ordering::Release);
+    }
+
+    /// Comes before the end that it is told with.
+    pub(crate) fn leave(&self, session: SessionExport) {
+        self.log.left.get_or_init(|| session);
     }
 
     pub(crate) fn send_replace(&self, state: SessionState) {

@@ -1,7 +1,11 @@
 //! The session as a whole: to follow it, to hand it over, to bind calls to it.
 
 use super::Client;
-use crate::{driver::ticket::Command, error::Error, session_events::SessionEvents, session_export::SessionExport};
+use crate::{
+    bell::Farewell, driver::ticket::Command, error::Error, session_events::SessionEvents,
+    session_export::SessionExport, state::SessionState,
+};
+use std::future::Future;
 use tokio::sync::oneshot;
 use zk_proto::{OpCode, SessionId, Zxid, session::Outcome};
 
@@ -45,11 +49,12 @@ impl Client {
         self.shared.events.last_zxid()
     }
 
-    /// The session for another process to go on with ([`Connector::resume_export`](crate::Connector::resume_export)),
-    /// which then takes it away from this client. `None` while there is no session.
+    /// The session for another process to go on with ([`Connector::resume_export`](crate::Connector::resume_export)), should
+    /// this one not live to [leave](Self::leave) it: whoever hands over in order leaves, and passes on what that gives. `None`
+    /// while there is no session.
     ///
-    /// Do not [close](Self::close) this client afterwards: that ends the session for both. A client made with
-    /// [`renew_session(false)`](crate::Connector::renew_session) may be dropped once the other has connected.
+    /// A session has one connection. While this client lives, it takes the session back from whoever goes on with it, who
+    /// takes it back in turn, for ever; and when it is [closed](Self::close), the session ends for both.
     ///
     /// # Examples
     /// ```
@@ -57,14 +62,13 @@ impl Client {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = zk_testkit::server::TestServer::start().await?;
     /// # let servers = server.connect_string();
-    /// use zk_client::{Client, Connector, SessionExport};
+    /// use zk_client::{Client, SessionExport};
     ///
     /// let client = Client::connect(&servers).await?;
     /// let secret = client.export_session().ok_or("no session")?.to_secret();
-    /// // In the other process, which got the bytes through a pipe:
+    /// // Whoever keeps the bytes can go on when this process has died:
     /// let export = SessionExport::from_secret(secret.expose())?;
-    /// let other = Connector::new(&servers)?.resume_export(&export).connect().await?;
-    /// assert_eq!(other.session_id(), Some(export.credentials().id));
+    /// assert_eq!(client.session_id(), Some(export.credentials().id));
     /// # Ok(())
     /// # }
     /// ```
@@ -73,6 +77,52 @@ impl Client {
         let session = self.session_id()?;
         let credentials = self.credentials().filter(|credentials| credentials.id == session)?;
         Some(SessionExport::new(credentials, self.last_zxid()))
+    }
+
+    /// Ends this client and leaves its session to whoever goes on with it
+    /// ([`Connector::resume_export`](crate::Connector::resume_export)): all handles end, streams and consumers too, as after a
+    /// [close](Self::close), but the session lives on at the servers, and its ephemerals with it, until its timeout is over.
+    /// That counts from the last thing that they heard of this client.
+    ///
+    /// Answers the session, with what was seen in it to the last; `None` when there is none, or none any more: before the first
+    /// one, after an expiry, and when somebody was first to close.
+    ///
+    /// Of [recipes](crate::recipes) that still hold something nobody knows any more, while their znodes stay as long as the
+    /// session: give back what is not to be handed over.
+    ///
+    /// # Ordering
+    /// Everything called before goes out first, and is answered; at most two seconds are waited for that. Without a connection
+    /// nothing is waited for: what has not left ends as [`Outcome::NotSent`].
+    /// # Cancel safety
+    /// The client leaves all the same. Called again, this answers the same.
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let servers = server.connect_string();
+    /// use zk_client::{Client, Connector, CreateMode, OPEN_ACL_UNSAFE};
+    ///
+    /// let old = Client::connect(&servers).await?;
+    /// let created = old.create("/here", b"", CreateMode::Ephemeral, OPEN_ACL_UNSAFE);
+    /// let export = old.leave().await.ok_or("no session")?;
+    /// created.await?;
+    /// assert!(old.get_data("/here").await.is_err(), "it has ended");
+    ///
+    /// let new = Connector::new(&servers)?.resume_export(&export).connect().await?;
+    /// assert_eq!(new.get_ephemerals("/").await?, ["/here"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn leave(&self) -> impl Future<Output = Option<SessionExport>> + Send + use<> {
+        // Decided here and now, whatever becomes of the future.
+        self.shared.sweep.bell.ring_out(Farewell::Leave);
+        let (mut state, events) = (self.state(), self.shared.events.clone());
+        async move {
+            // An error means that the driver is gone: ended, too.
+            drop(state.wait_for(|state| matches!(state, SessionState::Ended(_))).await);
+            events.left()
+        }
     }
 
     /// A handle whose operations are carried out in this session or not at all: once the client has another session,

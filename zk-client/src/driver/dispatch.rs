@@ -92,7 +92,10 @@ impl Driver {
             }
             Event::Bookmark(zxid) => self.bookmark(zxid),
             Event::Ended(end) => {
-                tracing::info!(%end, "session ended");
+                // One that is left has not.
+                if !self.is_leaving {
+                    tracing::info!(%end, "session ended");
+                }
                 self.ended = true;
                 self.link = Link::Down(None);
                 self.state.send_replace(SessionState::Ended(end));
@@ -146,6 +149,10 @@ impl Driver {
     fn lost(&mut self, why: Loss, was_up: bool) {
         self.link = Link::Down(None);
         self.inbox = Inbox::default();
+        if self.is_leaving {
+            // The end follows, and nobody is told of a loss before it.
+            return;
+        }
         let transport_error = self.transport_error.take();
         let server = self.peer.take().map_or_else(String::new, |(name, _)| name);
         if !was_up {

@@ -81,7 +81,7 @@ async fn operations_of_several_requests_leave_nothing_behind_wherever_they_are_g
 }
 
 /// How a session begins and ends.
-const ENDS: [&str; 2] = ["Connector::connect", "Client::close"];
+const ENDS: [&str; 3] = ["Connector::connect", "Client::close", "Client::leave"];
 
 /// Begins or ends a session, and gives that up after so many polls; whether it was ready before.
 async fn abandon_session(server: &Stage, name: &str, polls: usize) -> bool {
@@ -94,6 +94,17 @@ async fn abandon_session(server: &Stage, name: &str, polls: usize) -> bool {
             let is_ready = poll_and_drop(client.close(), polls).await.is_some();
             pass(SESSION / 3).await;
             assert!(matches!(*other.state().borrow(), SessionState::Ended(_)), "after {polls} polls");
+            is_ready
+        }
+        "Client::leave" => {
+            // Nor a connection that somebody leaves. The session waits for who goes on with it.
+            let client = server.connect().await;
+            let is_ready = poll_and_drop(client.leave(), polls).await.is_some();
+            pass(SESSION / 3).await;
+            assert!(matches!(*client.state().borrow(), SessionState::Ended(_)), "after {polls} polls");
+            assert_eq!(server.connections(), [], "after {polls} polls");
+            let export = within(client.leave()).await.unwrap();
+            within(within(server.connector().resume_export(&export).connect()).await.unwrap().close()).await;
             is_ready
         }
         "Client::connect" => poll_and_drop(Client::connect(&server.connect_string()), polls).await.is_some(),

@@ -21,17 +21,29 @@ use zk_testkit::server::ConnectAnswer;
 
 /// Asks for one znode when it is connected, and notes the answers.
 #[derive(Clone, Default)]
-struct Asks {
+pub(super) struct Asks {
     path: &'static str,
     answers: Arc<Mutex<Vec<String>>>,
     lost: Arc<AtomicUsize>,
     done: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Asks {
+    pub(super) fn of(path: &'static str) -> Self {
+        Self { path, ..Self::default() }
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
 }
 
 impl Inline for Asks {
     fn handle(&mut self, input: Input<'_>, requests: &mut Requests<'_>) {
         match input {
             Input::State(InlineState::Connected { .. }) => requests.get_data(7, self.path),
+            Input::State(InlineState::Ended(_)) => self.ended.store(true, Ordering::Relaxed),
             Input::Answer { token, answer, .. } => self.answers.lock().unwrap().push(format!("{token}: {answer:?}")),
             Input::Interrupted { token: 7 } => drop(self.lost.fetch_add(1, Ordering::Relaxed)),
             _ => {}
@@ -55,8 +67,8 @@ async fn answers_for_a_consumer_that_is_gone_are_not_given_to_the_next_one() {
     server.create("/old", b"old").unwrap();
     server.create("/new", b"new").unwrap();
     let client = server.connect().await;
-    let old = Asks { path: "/old", ..Asks::default() };
-    let new = Asks { path: "/new", ..Asks::default() };
+    let old = Asks::of("/old");
+    let new = Asks::of("/new");
     server.hold_replies(true);
     client.attach(old.clone()).unwrap();
     settle().await;
@@ -78,7 +90,7 @@ async fn requests_for_a_connection_that_failed_at_once_end_with_it() {
     let server = Stage::start().await;
     server.create("/a", b"new").unwrap();
     let client = server.connect().await;
-    let asks = Asks { path: "/a", ..Asks::default() };
+    let asks = Asks::of("/a");
     client.attach(asks.clone()).unwrap();
     settle().await;
     for _ in 0..5 {

@@ -3,12 +3,12 @@
 
 use std::{process::Stdio, time::Duration};
 
-use crate::client::lagging::Three;
+use crate::client::{inline::Asks, lagging::Three, shutdown::connectors};
 use crate::stage::{SESSION, Stage, create, pass, settle, until, until_connected, until_suspended, within};
-use tokio::{io::AsyncWriteExt, process::Command};
+use tokio::{io::AsyncWriteExt, process::Command, time::Instant};
 use zk_client::{
-    Client, Connector, CreateMode, Error, Interruption, OPEN_ACL_UNSAFE, OpCode, Outcome, SessionEvent, SessionEvents,
-    SessionExport, SessionId, SessionState, WatchItem, WatchMode, Zxid,
+    Client, Connector, CreateMode, End, Error, ErrorCode, Interruption, OPEN_ACL_UNSAFE, OpCode, Outcome, SessionEvent,
+    SessionEvents, SessionExport, SessionId, SessionState, WatchItem, WatchMode, Zxid,
 };
 use zk_testkit::server::{Fault, Lag, TestServer};
 
@@ -404,6 +404,256 @@ async fn an_export_takes_the_zxid_along() {
     assert!(matches!(behind, Error::Unreachable(_)), "it would show the past: {behind:?}");
 }
 
+/// Goes on with a session, and says what it owns.
+async fn gone_on(server: &Stage, export: &SessionExport) -> (Client, Vec<String>) {
+    let next = within(server.connector().resume_export(export).connect()).await.unwrap();
+    assert_eq!(session(&next), export.credentials().id);
+    let ephemerals = within(next.get_ephemerals("/")).await.unwrap();
+    (next, ephemerals)
+}
+
+/// The next client has everything that the first one had, and the first one is over in everything but the session.
+// goal: N14
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_left_lives_on_for_the_next_client() {
+    let server = Stage::start().await;
+    server.create("/app", b"").unwrap();
+    let client = server.connect().await;
+    let (mirror, _) = server.mirror(&client, "/app").await;
+    let mut watch = within(client.watch("/app", WatchMode::PERSISTENT_RECURSIVE)).await.unwrap();
+    let mut events = client.session_events();
+    let (other, before) = (client.clone(), client.export_session().unwrap());
+    within(client.create("/e", b"", CreateMode::Ephemeral, OPEN_ACL_UNSAFE)).await.unwrap();
+    let export = within(client.leave()).await.unwrap();
+    assert_eq!(export.credentials(), before.credentials());
+    assert_eq!(export.last_zxid(), server.zxid());
+    assert!(export.last_zxid() > before.last_zxid());
+
+    let by = Interruption::Closed;
+    for handle in [&client, &other] {
+        let late = within(handle.get_data("/")).await.unwrap_err();
+        assert!(
+            matches!(late, Error::Interrupted { by: left, outcome: Outcome::NotSent, .. } if left == by),
+            "{late:?}"
+        );
+        assert_eq!(*handle.state().borrow(), SessionState::Ended(End::Closed));
+    }
+    assert_eq!(within(watch.next()).await, None, "not even a gap");
+    assert!(!mirror.is_live());
+    assert_eq!(next(&mut events).await, format!("connected {}, replaced None", export.credentials().id));
+    assert_eq!(next(&mut events).await, "ended: closed", "nothing was lost");
+    assert_eq!(within(events.next()).await, None);
+    drop((client, other));
+    settle().await;
+    assert_eq!(server.connections(), []);
+    assert!(server.requests().iter().all(|request| request.op != OpCode::CLOSE_SESSION));
+
+    let (next, ephemerals) = gone_on(&server, &export).await;
+    assert_eq!(ephemerals, ["/e"]);
+    pass(SESSION * 2).await;
+    assert!(server.get("/e").is_some(), "nobody takes it away");
+    within(next.close()).await;
+    assert_eq!(server.sessions(), []);
+}
+
+/// Also what nobody waits for any more, and more than may be on its way at once.
+// goal: N14
+#[tokio::test(start_paused = true)]
+async fn what_was_called_before_a_leave_is_answered() {
+    let server = Stage::with(TestServer::builder().latency(Duration::from_millis(10))).await;
+    let client = server.connect().await;
+    create(&client, "/a", b"").await;
+    let writes: Vec<_> = (0..20_000).map(|_| client.set_data("/a", b"x", None)).collect();
+    let reads: Vec<_> = (0..3).map(|_| client.get_data("/a")).collect();
+    let watch = client.watch("/a", WatchMode::PERSISTENT_RECURSIVE);
+    let oneshot = client.get_data_and_watch("/");
+    let auth = client.add_auth("digest", "ann:secret");
+    drop(client.create("/dropped", b"", CreateMode::Ephemeral, OPEN_ACL_UNSAFE));
+    let start = Instant::now();
+    let leave = client.leave();
+    let late = client.create("/late", b"", CreateMode::Persistent, OPEN_ACL_UNSAFE);
+    let export = within(leave).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}: it waits for answers, not for time", start.elapsed());
+    for (version, write) in (1..).zip(writes) {
+        assert_eq!(within(write).await.unwrap().version, version);
+    }
+    for read in reads {
+        assert_eq!(within(read).await.unwrap().1.version, 20_000);
+    }
+    assert_eq!(within(within(watch).await.unwrap().next()).await, None);
+    drop(within(oneshot).await.unwrap());
+    within(auth).await.unwrap();
+    assert!(!within(late).await.unwrap_err().maybe_applied());
+    assert!(server.get("/late").is_none());
+    assert_eq!(export.last_zxid(), server.zxid());
+    assert_eq!(gone_on(&server, &export).await.1, ["/dropped"]);
+}
+
+/// A consumer in the driver's task may have something on its way at any time: nobody waits for that.
+// goal: N14
+#[tokio::test(start_paused = true)]
+async fn a_leave_does_not_wait_for_consumers() {
+    let server = Stage::start().await;
+    server.create("/a", b"").unwrap();
+    let client = server.connect().await;
+    server.hold_replies(true);
+    let asks = Asks::of("/a");
+    client.attach(asks.clone()).unwrap();
+    settle().await;
+    let start = Instant::now();
+    assert!(within(client.leave()).await.is_some());
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(asks.is_ended(), "it is told all the same");
+}
+
+/// The first of them counts, whoever calls it, and however often.
+// goal: N14
+#[tokio::test(start_paused = true)]
+async fn of_leave_and_close_the_first_one_counts() {
+    let server = Stage::start().await;
+    let left = server.connect().await;
+    let first = left.leave();
+    let (second, close) = (left.leave(), left.clone().close());
+    let export = within(first).await.unwrap();
+    assert_eq!(within(second).await, Some(export.clone()));
+    within(close).await;
+    assert_eq!(within(left.leave()).await, Some(export.clone()));
+    drop(left);
+    settle().await;
+    assert_eq!(server.sessions().len(), 1);
+    within(gone_on(&server, &export).await.0.close()).await;
+
+    let closed = server.connect().await;
+    let (close, leave) = (closed.clone().close(), closed.leave());
+    within(close).await;
+    assert_eq!(within(leave).await, None);
+    assert_eq!(within(closed.leave()).await, None);
+    assert_eq!(server.sessions(), []);
+
+    let dropped = server.connect().await;
+    let id = session(&dropped);
+    drop(dropped.leave());
+    drop(dropped);
+    within(server.wait_until(|model| model.connections().is_empty())).await;
+    assert_eq!(server.sessions().iter().map(|session| session.id).collect::<Vec<_>>(), [id]);
+}
+
+// goal: N14
+#[tokio::test(start_paused = true)]
+async fn a_leave_while_no_server_is_there_ends_at_once() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    within(client.create("/e", b"", CreateMode::Ephemeral, OPEN_ACL_UNSAFE)).await.unwrap();
+    server.stop().await;
+    until_suspended(&client).await;
+    let (waiting, start) = (client.get_data("/"), Instant::now());
+    let export = within(client.leave()).await.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let waiting = within(waiting).await.unwrap_err();
+    let by = Interruption::Closed;
+    assert!(
+        matches!(waiting, Error::Interrupted { by: left, outcome: Outcome::NotSent, .. } if left == by),
+        "{waiting:?}"
+    );
+
+    // Who has it has nothing to do with servers yet, and may pass it on.
+    let never = server.connector().resume_export(&export).connect_in_background();
+    assert_eq!(within(never.leave()).await, Some(export.clone()));
+    let nothing = server.connector().connect_in_background();
+    assert_eq!(within(nothing.leave()).await, None);
+
+    server.start_again().await.unwrap();
+    assert_eq!(gone_on(&server, &export).await.1, ["/e"]);
+}
+
+/// There is nothing to go on with.
+// goal: N14
+#[tokio::test(start_paused = true)]
+async fn an_expired_session_is_not_left() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    server.stop().await;
+    until(&client, |state| matches!(state, SessionState::Connecting { expired: Some(_) })).await;
+    assert_eq!(within(client.leave()).await, None);
+
+    server.start_again().await.unwrap();
+    let ends = within(server.connector().renew_session(false).connect()).await.unwrap();
+    server.expire_session(session(&ends));
+    until(&ends, |state| matches!(state, SessionState::Ended(_))).await;
+    assert_eq!(within(ends.leave()).await, None);
+
+    let refused = server.connect().await;
+    let (auth, leave) = (refused.add_auth("moon", "light"), refused.leave());
+    assert_eq!(within(auth).await.unwrap_err().code(), Some(ErrorCode::AUTH_FAILED));
+    assert_eq!(within(leave).await, None, "it is over before it can be left");
+}
+
+/// A server that says nothing, and one that hangs up: what was called says that it may have been carried out.
+// goal: N14
+#[tokio::test(start_paused = true)]
+async fn a_leave_is_bounded_when_the_answers_do_not_come() {
+    let server = Stage::start().await;
+    for hangs_up in [false, true] {
+        let client = server.connect().await;
+        let mut events = client.session_events();
+        server.hold_replies(true);
+        let pending = client.get_data("/");
+        let (leave, start) = (client.leave(), Instant::now());
+        settle().await;
+        if hangs_up {
+            server.drop_connections();
+        }
+        let export = within(leave).await.unwrap();
+        let (waited, most) = (start.elapsed(), Duration::from_secs(2));
+        assert!(if hangs_up { waited == Duration::ZERO } else { waited == most }, "{waited:?}");
+        let pending = within(pending).await.unwrap_err();
+        assert!(matches!(pending, Error::Interrupted { outcome: Outcome::Unknown, .. }), "{pending:?}");
+        next(&mut events).await;
+        assert_eq!(next(&mut events).await, "ended: closed");
+        settle().await;
+        assert_eq!(server.connections(), [], "it does not come back");
+        server.hold_replies(false);
+        within(gone_on(&server, &export).await.0.close()).await;
+    }
+}
+
+/// A move that waits for the same answers is not waited for.
+// goal: N14
+#[tokio::test(start_paused = true)]
+async fn a_leave_in_the_midst_of_a_move_is_a_leave() {
+    let server = Stage::start().await;
+    let client = server.connect().await;
+    server.hold_replies(true);
+    let pending = client.get_data("/");
+    client.update_servers("127.0.0.1:1").unwrap();
+    pass(Duration::from_secs(1)).await;
+    let start = Instant::now();
+    assert!(within(client.leave()).await.is_some());
+    assert_eq!(start.elapsed(), Duration::from_secs(2));
+    assert!(within(pending).await.unwrap_err().maybe_applied());
+    settle().await;
+    assert_eq!(server.connections(), [], "it does not go there");
+}
+
+/// On sockets, with and without a thread of its own.
+// goal: N14
+#[tokio::test]
+async fn a_session_on_sockets_is_left() {
+    let server = TestServer::start().await.unwrap();
+    for connector in connectors(&server) {
+        let client = within(connector.clone().connect()).await.unwrap();
+        let created = client.create("/e", b"", CreateMode::Ephemeral, OPEN_ACL_UNSAFE);
+        let export = within(client.leave()).await.unwrap();
+        drop(client);
+        within(created).await.unwrap();
+        within(server.wait_until(|model| model.connections().is_empty())).await;
+        let next = within(connector.resume_export(&export).connect()).await.unwrap();
+        assert_eq!(within(next.get_ephemerals("/")).await.unwrap(), ["/e"]);
+        within(next.close()).await;
+        assert!(server.get("/e").is_none());
+    }
+}
+
 const CHILD: &str = "ZK_TESTS_SESSION_CHILD";
 
 /// What the other process does: goes on with the session that it reads from its input, and ends it.
@@ -414,9 +664,9 @@ async fn another_process_goes_on_with_the_session() {
         return in_the_child(&servers).await;
     }
     let server = TestServer::start().await.unwrap();
-    let client = Connector::new(&server.connect_string()).unwrap().renew_session(false).connect().await.unwrap();
+    let client = Client::connect(&server.connect_string()).await.unwrap();
     within(client.create("/e", b"", CreateMode::Ephemeral, OPEN_ACL_UNSAFE)).await.unwrap();
-    let export = client.export_session().unwrap();
+    let export = within(client.leave()).await.unwrap();
     let name = "client::session_life::another_process_goes_on_with_the_session";
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
