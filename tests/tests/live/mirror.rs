@@ -1,6 +1,6 @@
 //! The main job, on real servers: a mirror that is exact when live, whatever happens to its server.
 
-use crate::scene::{Done, PATIENCE, ROOT, SESSION, Scene, connector, replace_folder};
+use crate::scene::{Done, PATIENCE, ROOT, SESSION, Scene, connector, expire, replace_folder};
 use std::time::Instant;
 use tokio::time::timeout;
 use zk_client::{CreateMode, OPEN_ACL_UNSAFE, SessionState};
@@ -37,10 +37,7 @@ async fn the_session_expired_at_the_server(version: Version) -> Done {
     let index = scene.mirrors_server().await?;
     let old = scene.client.session_id();
     let writer = scene.writer(index).await?;
-    let thief =
-        connector(&scene.others(index))?.resume(scene.client.credentials().ok_or("no session")?).connect().await?;
-    assert_eq!(thief.session_id(), old, "the session has moved");
-    thief.close().await;
+    expire(&scene.others(index), &scene.client).await?;
     scene.until_resynced(1).await?;
     writer.stop().await?;
     assert_ne!(scene.client.session_id(), old, "a new session");

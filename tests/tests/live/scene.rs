@@ -158,6 +158,27 @@ impl Writer {
     }
 }
 
+/// Ends a client's session at the servers: somebody else goes on with it and closes it. The client comes back for it, and where
+/// the machine is busy that may be before the close is there: so again, until nobody can have it any more.
+pub async fn expire(servers: &str, client: &Client) -> Done {
+    let export = client.export_session().ok_or("no session")?;
+    let session = export.credentials().id;
+    let thief = connector(servers)?.resume_export(&export).renew_session(false);
+    timeout(PATIENCE, async {
+        loop {
+            match thief.clone().connect().await {
+                Ok(thief) => thief.close().await,
+                Err(error) if error.is_session_over() => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    })
+    .await??;
+    let is_new = |state: &SessionState| state.is_connected() && state.session() != Some(session);
+    timeout(PATIENCE, client.state().wait_for(is_new)).await??;
+    Ok(())
+}
+
 /// A connect string without one of the servers.
 fn others(ensemble: &Ensemble, index: usize) -> String {
     let others = ensemble.servers().iter().enumerate().filter(|(other, _)| *other != index);
