@@ -4,7 +4,8 @@
 //! values, and each of those is counted once more, wherever it lies in memory. That is most of what an update costs where it
 //! comes cold. The snapshot that was replaced mostly has no reader any more. Its tree is the copy but for the last changes,
 //! and nobody else's: with these it takes the copy's place, and what changes next is changed in place. So two trees take turns,
-//! one shown and one written, and where somebody does hold the replaced snapshot, its tree stays as it is.
+//! one shown and one written. Where somebody does hold the replaced snapshot, its tree stays as it is, and what changes next is
+//! copied once more.
 //!
 //! Knows nothing of how snapshots come about.
 
