@@ -172,10 +172,14 @@ impl Client {
     /// # Cancel safety
     /// The session is closed all the same.
     pub fn close(self) -> impl Future<Output = ()> + Send + use<> {
-        // Decided here and now, whatever becomes of the future.
-        self.shared.sweep.bell.ring_out(Farewell::Close);
+        self.end(Farewell::Close)
+    }
+
+    /// Decided here and now, whatever becomes of the future, which waits for it.
+    fn end(&self, farewell: Farewell) -> impl Future<Output = ()> + Send + use<> {
+        self.shared.sweep.bell.ring_out(farewell);
         let mut state = self.state();
-        // An error means that the driver is gone: closed, too.
+        // An error means that the driver is gone: ended, too.
         async move { drop(state.wait_for(|state| matches!(state, SessionState::Ended(_))).await) }
     }
 

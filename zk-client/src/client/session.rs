@@ -2,8 +2,7 @@
 
 use super::Client;
 use crate::{
-    bell::Farewell, driver::ticket::Command, error::Error, session_events::SessionEvents,
-    session_export::SessionExport, state::SessionState,
+    bell::Farewell, driver::ticket::Command, error::Error, session_events::SessionEvents, session_export::SessionExport,
 };
 use std::future::Future;
 use tokio::sync::oneshot;
@@ -115,12 +114,9 @@ impl Client {
     /// # }
     /// ```
     pub fn leave(&self) -> impl Future<Output = Option<SessionExport>> + Send + use<> {
-        // Decided here and now, whatever becomes of the future.
-        self.shared.sweep.bell.ring_out(Farewell::Leave);
-        let (mut state, events) = (self.state(), self.shared.events.clone());
+        let (ended, events) = (self.end(Farewell::Leave), self.shared.events.clone());
         async move {
-            // An error means that the driver is gone: ended, too.
-            drop(state.wait_for(|state| matches!(state, SessionState::Ended(_))).await);
+            ended.await;
             events.left()
         }
     }

@@ -66,13 +66,7 @@ impl Driver {
 
     pub(super) fn tell_all(&mut self, state: InlineState) {
         for at in 0..self.consumers.len() {
-            if let Some(id) = self.consumer_at(at) {
-                self.tell(id, Input::State(state));
-            }
+            self.with_consumer_at(at, |consumer, requests| consumer.handle(Input::State(state), requests));
         }
-    }
-
-    pub(super) fn consumer_at(&self, at: usize) -> Option<ConsumerId> {
-        self.consumers.get(at)?.as_ref().map(|consumer| consumer.id)
     }
 }

@@ -121,9 +121,7 @@ impl Driver {
     pub(super) fn bookmark(&mut self, zxid: Zxid) {
         if zxid.is_some() {
             for at in 0..self.consumers.len() {
-                if let Some(id) = self.consumer_at(at) {
-                    self.tell(id, Input::Bookmark(zxid));
-                }
+                self.with_consumer_at(at, |consumer, requests| consumer.handle(Input::Bookmark(zxid), requests));
             }
         }
     }
