@@ -17,11 +17,13 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The servers end with the [`Ensemble`]: on drop, on a panic, and also when the test process itself is killed.
+//! The servers end with the [`Ensemble`]: on drop, on a panic, and also when the test process itself is killed. Their folder goes
+//! with them; what a killed process leaves of it is removed by the next ensemble of the same user.
 
 mod config;
 mod ensemble;
 mod error;
+mod folder;
 mod jars;
 mod java;
 mod maven;

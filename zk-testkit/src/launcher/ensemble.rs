@@ -8,10 +8,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::config::{self, Layout, Member, Settings};
+use super::folder::Folder;
 use super::jars::Jars;
 use super::server::{Parts, SERVING_POLL, START_ATTEMPTS, Server};
 use super::{LauncherError, ports};
@@ -19,12 +19,13 @@ use super::{LauncherError, ports};
 /// Ports of one server: clients, quorum, election.
 const PORTS_PER_SERVER: usize = 3;
 
-/// Real servers that run. Dropping it kills them and removes their folder.
+/// Real servers that run. Dropping it kills them and removes their folder; where this process is killed, the kernel ends them,
+/// and the next ensemble of this user removes the folder.
 #[derive(Debug)]
 pub struct Ensemble {
     // Before the folder, so that nothing writes into it when it is removed.
     servers: Vec<Server>,
-    folder: TempDir,
+    folder: Folder,
     limit: Duration,
 }
 
@@ -59,8 +60,7 @@ impl Ensemble {
         jars: &Jars,
         limit: Duration,
     ) -> Result<Self, LauncherError> {
-        let temp = tempfile::Builder::new().prefix("zk-testkit-").tempdir();
-        let folder = temp.map_err(LauncherError::io("make a temporary folder"))?;
+        let folder = Folder::new().map_err(LauncherError::io("make a temporary folder"))?;
         let ports = ports::reserve(count * PORTS_PER_SERVER).and_then(|listeners| members(&listeners));
         let members = ports.map_err(LauncherError::io("reserve ports on 127.0.0.1"))?;
         let mut servers = Vec::with_capacity(count);
