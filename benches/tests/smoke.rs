@@ -46,6 +46,7 @@ fn measured(line: &str, lines: usize) -> String {
 
 const ONE_ROUND: &str = "--rounds 1 --rounds-max 1";
 
+// goal: Q4
 #[test]
 fn notify() {
     let line =
@@ -89,6 +90,7 @@ fn fanout() {
     assert!(said.contains("5 sessions in a process") && said.contains("| ours / floor |"), "{said}");
 }
 
+// goal: M8
 #[test]
 fn load() {
     let said = measured(&format!("load {ONE_ROUND} --nodes 300,600"), 6);
@@ -102,6 +104,7 @@ fn scale() {
 }
 
 /// Nothing can be built where there is no cargo and no mvn, which is said, and does not keep the others from being measured.
+// goal: Q5
 #[test]
 fn side_by_side_without_any_peer() {
     let folder = tempfile::tempdir().unwrap();

@@ -43,6 +43,8 @@ pub enum GapReason {
     ConnectionLost,
     /// The session expired, too.
     SessionExpired,
+    /// The mirror gave up, and [`Status::failure`](crate::Status::failure) says why; the snapshot is stale for good.
+    GivenUp,
     /// This subscriber was too slow; the mirror itself missed nothing.
     Overflow,
 }

@@ -57,12 +57,14 @@
 //! - After a lost connection every znode is compared by `czxid`, `mzxid` and `pzxid`: a znode that was
 //!   deleted and created again is seen although its `version` is the old one.
 //! - [`Status::live`] is false whenever changes might be unknown. Old values stay readable.
+//! - A mirror holds no more than its [`Limits`], and where there is more it says so instead of showing a part.
 //!
 //! ZooKeeper tells no watch of a changed ACL, and tells nothing of znodes that this client may not read:
 //! those are listed in [`Snapshot::hidden`], as of the last resynchronisation.
 
 mod changes;
 mod driver;
+mod limits;
 mod listening;
 mod machine;
 mod mirror;
@@ -72,6 +74,7 @@ mod status;
 mod updates;
 
 pub use changes::{Batch, Change, Changes, GapReason, Update};
+pub use limits::Limits;
 pub use listening::Listening;
 pub use mirror::{BarrierError, Mirror};
 pub use reader::Reader;

@@ -14,6 +14,7 @@
 
 use crate::{
     changes::{Change, GapReason},
+    limits::{Held, Limits},
     snapshot::{Node, Nodes, Snapshot, prefix_of},
     status::{Hidden, MirrorError, Status},
 };
@@ -72,6 +73,7 @@ pub(crate) struct Machine {
     /// Whether the watch was ever answered; the client sets it again by itself after that.
     armed: bool,
     nodes: Nodes,
+    held: Held,
     hidden: BTreeMap<Arc<str>, Hidden>,
     wants: Wants,
     /// Deleted, says an event, but no answer has covered it yet. The zxid of an event does not count as
@@ -94,12 +96,13 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn new(root: Arc<str>, snapshot: Arc<Snapshot>) -> Self {
+    pub(crate) fn new(root: Arc<str>, snapshot: Arc<Snapshot>, limits: Limits) -> Self {
         Self {
             root,
             phase: Phase::Down,
             armed: false,
             nodes: Nodes::new(),
+            held: Held::nothing(limits),
             hidden: BTreeMap::new(),
             wants: Wants::default(),
             gone: BTreeSet::new(),
@@ -171,6 +174,14 @@ impl Machine {
     pub(crate) fn ended(&mut self, end: End) {
         self.disconnected();
         self.status.failure = Some(MirrorError::Ended(end));
+    }
+
+    /// The subtree is larger than the copy may be. What was published stays as it is; the mirror is over, so nothing follows.
+    fn give_up(&mut self, failure: MirrorError) {
+        self.status.failure = Some(failure);
+        if self.status.live {
+            self.gap(GapReason::GivenUp);
+        }
     }
 
     fn gap(&mut self, reason: GapReason) {
@@ -272,6 +283,7 @@ impl Machine {
     fn forget(&mut self, path: &Arc<str>, since: Zxid, until: Option<Zxid>) {
         let wanted = self.wants.drop(path);
         let old = self.nodes.remove(&**path);
+        self.held.replace(path, old.as_deref(), None);
         if (old.is_some() || wanted.is_some()) && !self.is_loading() {
             let since = wanted.map_or(since, |wanted| wanted.min(since));
             self.unpublished.touch(path, old, None, since, until);
@@ -283,6 +295,7 @@ impl Machine {
         let until = known_since(&node.stat);
         let node = Arc::new(node);
         let old = self.nodes.insert(path.clone(), node.clone());
+        self.held.replace(path, old.as_deref(), Some(&node));
         if !self.is_loading() {
             self.unpublished.touch(path, old, Some(node), since, Some(until));
         }

@@ -3,6 +3,7 @@
 use crate::{
     changes::{Changes, Update},
     driver::Driven,
+    limits::Limits,
     listening::{Listener, Listening},
     machine::Machine,
     reader::Reader,
@@ -70,6 +71,31 @@ impl Mirror {
     /// # }
     /// ```
     pub fn start(client: &Client, root: &str) -> Result<Self, Error> {
+        Self::start_within(client, root, Limits::NONE)
+    }
+
+    /// As [`start`](Self::start), for a subtree that others may fill: with more in it than the limits allow, the mirror gives up.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start). That a limit is exceeded is told by [`ready`](Self::ready), or later by
+    /// [`Status::failure`], a [gap](crate::GapReason::GivenUp) and the end of all updates.
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = zk_testkit::server::TestServer::start().await?;
+    /// # let client = zk_client::Client::connect(&server.connect_string()).await?;
+    /// # for path in ["/app", "/app/a", "/app/b"] { server.create(path, b"10").unwrap(); }
+    /// use zk_config::{Limits, Mirror, MirrorError};
+    ///
+    /// let few = Mirror::start_within(&client, "/app", Limits { nodes: 2, ..Limits::NONE })?;
+    /// assert_eq!(few.ready().await.unwrap_err(), MirrorError::TooManyNodes { limit: 2 });
+    /// let enough = Mirror::start_within(&client, "/app", Limits { nodes: 1_000, bytes: 1 << 20 })?;
+    /// assert_eq!(enough.ready().await?.len(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start_within(client: &Client, root: &str, limits: Limits) -> Result<Self, Error> {
         path::validate(root).map_err(|error| UsageError::Path { path: root.to_owned(), error })?;
         let root: Arc<str> = root.into();
         let empty = Arc::new(Snapshot::empty(root.clone()));
@@ -80,7 +106,7 @@ impl Mirror {
             updates: Updates::default(),
             dropped: AtomicBool::new(false),
         });
-        client.attach(Driven::new(Machine::new(root, empty), shared.clone()))?;
+        client.attach(Driven::new(Machine::new(root, empty, limits), shared.clone()))?;
         Ok(Self { inner: Arc::new(Inner { client: client.clone(), shared }) })
     }
 

@@ -45,7 +45,16 @@ impl Status {
 
     /// Whether the mirror will never change again.
     pub(crate) const fn is_over(&self) -> bool {
-        matches!(self.failure, Some(MirrorError::Watch(_) | MirrorError::WatchConflict | MirrorError::Ended(_)))
+        match self.failure {
+            Some(
+                MirrorError::Watch(_)
+                | MirrorError::WatchConflict
+                | MirrorError::TooManyNodes { .. }
+                | MirrorError::TooManyBytes { .. }
+                | MirrorError::Ended(_),
+            ) => true,
+            Some(MirrorError::Root(_)) | None => false,
+        }
     }
 
     /// How long ago the server last confirmed the snapshot; `None` before the first load.
@@ -67,6 +76,16 @@ pub enum MirrorError {
     WatchConflict,
     /// The root could not be read. The mirror goes on and tries again after each reconnect.
     Root(Hidden),
+    /// The subtree has more znodes than [`Limits::nodes`](crate::Limits::nodes) allows. The mirror has given up.
+    TooManyNodes {
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// The subtree has more bytes than [`Limits::bytes`](crate::Limits::bytes) allows. The mirror has given up.
+    TooManyBytes {
+        /// How many are allowed.
+        limit: usize,
+    },
     /// The client's session ended.
     Ended(End),
 }
@@ -104,6 +123,17 @@ impl fmt::Display for MirrorError {
             }
             Self::Watch(code) => write!(f, "the server refused the watch: {code}"),
             Self::Root(why) => write!(f, "the root of the mirror could not be read: {why}"),
+            Self::TooManyNodes { limit } => {
+                write!(
+                    f,
+                    "the subtree has more than {limit} znodes, the limit of this mirror: raise it, or mirror less of the tree"
+                )
+            }
+            Self::TooManyBytes { limit } => write!(
+                f,
+                "the subtree has more than {limit} bytes of paths and data, the limit of this mirror: raise it, or mirror less of \
+                 the tree"
+            ),
             Self::Ended(end) => write!(f, "the session ended: {end}"),
         }
     }

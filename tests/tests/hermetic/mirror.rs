@@ -8,6 +8,8 @@ mod faults;
 mod given_up;
 #[path = "mirror/lifetimes.rs"]
 mod lifetimes;
+#[path = "mirror/limits.rs"]
+mod limits;
 #[path = "mirror/listening.rs"]
 mod listening;
 #[path = "mirror/live.rs"]

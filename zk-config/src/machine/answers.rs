@@ -121,6 +121,7 @@ impl Machine {
         if slot.stat != stat {
             let new = Arc::new(node(Some(slot), data, stat));
             let old = std::mem::replace(slot, new.clone());
+            self.held.replace(path, Some(&old), Some(&new));
             self.unpublished.touch(path, Some(old), Some(new), since, Some(known_since(&stat)));
         }
         true
@@ -128,6 +129,7 @@ impl Machine {
 
     fn found_children(&mut self, fetch: &Fetch, names: &List<'_, Text>) {
         self.wants.count(names.len());
+        self.held.list(names.len());
         // By path, as the copy is: neighbours are read, and taken in, one after the other.
         let mut names: Vec<_> = names.strs().collect();
         names.sort_unstable();

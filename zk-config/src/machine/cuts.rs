@@ -26,6 +26,9 @@ impl Machine {
         if !matches!(self.phase, Phase::Syncing | Phase::Live) || !zxid.is_some() {
             return;
         }
+        if let Some(limit) = self.held.exceeded(self.nodes.len() + self.hidden.len()) {
+            return self.give_up(limit);
+        }
         self.answered = self.answered.max(zxid);
         if !self.gone.is_empty() {
             self.unpublished.gone_by(std::mem::take(&mut self.gone), zxid);

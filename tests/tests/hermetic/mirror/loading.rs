@@ -121,7 +121,7 @@ async fn a_server_without_recursive_watches_is_told_by_a_typed_error() {
 }
 
 /// For nobody but one who never comes.
-fn secret() -> [Acl; 1] {
+pub(super) fn secret() -> [Acl; 1] {
     [Acl { permissions: Permissions::ALL, id: AuthId { scheme: "digest".into(), id: "ann:x".into() } }]
 }
 

@@ -105,6 +105,7 @@ impl<'a> Lines<'a> {
                 ("connection_lost", "the connection was lost: changes may be missed from here")
             }
             GapReason::SessionExpired => ("session_expired", "the session expired: changes may be missed from here"),
+            GapReason::GivenUp => ("given_up", "the mirror gave up: nothing more is known from here"),
             GapReason::Overflow => ("overflow", "too slow for single changes: what follows is their sum"),
         };
         self.json_or_text(&Line::Gap { reason: name }, "gap", why)

@@ -3,6 +3,7 @@
 use super::model::{Change as Write, Log, Shown, Tree};
 use crate::{
     changes::{GapReason, diff},
+    limits::Limits,
     machine::{Fetch, HOLD_MAX, Kind, Machine, Output, Reads},
     snapshot::{Nodes, Snapshot},
 };
@@ -172,7 +173,7 @@ impl Simulation {
             trace,
             plan,
             log: Log::new(),
-            machine: Machine::new(ROOT.into(), empty.clone()),
+            machine: Machine::new(ROOT.into(), empty.clone(), Limits::NONE),
             connection: None,
             watch_asked: false,
             armed: false,
@@ -284,6 +285,8 @@ impl Simulation {
             nodes.iter().map(|(path, node)| (path.clone(), without_acl(node))).collect()
         };
         assert_eq!(plain(&mirrored), plain(&truth), "seed {}: mirror and server in quiet", self.seed);
+        let bytes: usize = self.machine.nodes.iter().map(|(path, node)| path.len() + node.data.len()).sum();
+        assert_eq!(self.machine.held.bytes(), bytes, "seed {}: what is held is counted", self.seed);
         assert!(status.live && status.ready && !self.in_gap, "seed {}: {status:?}", self.seed);
         assert_eq!(status.confirmed, last.zxid, "seed {}", self.seed);
         assert!(self.current.exact, "seed {}", self.seed);
