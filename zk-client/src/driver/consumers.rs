@@ -38,7 +38,7 @@ impl Driver {
     }
 
     /// The same by its place; nobody acts where there is none.
-    pub(super) fn with_consumer_at(&mut self, at: usize, act: impl FnOnce(&mut dyn Inline, &mut Requests<'_>)) {
+    fn with_consumer_at(&mut self, at: usize, act: impl FnOnce(&mut dyn Inline, &mut Requests<'_>)) {
         let now = self.now;
         let Some(mut consumer) = self.consumers.get_mut(at).and_then(Option::take) else { return };
         let mut requests = Requests {
@@ -60,13 +60,18 @@ impl Driver {
         }
     }
 
+    /// Lets all of them act, one after the other.
+    pub(super) fn with_each_consumer(&mut self, act: impl Fn(&mut dyn Inline, &mut Requests<'_>)) {
+        for at in 0..self.consumers.len() {
+            self.with_consumer_at(at, &act);
+        }
+    }
+
     pub(super) fn tell(&mut self, id: ConsumerId, input: Input<'_>) {
         self.with_consumer(id, |consumer, requests| consumer.handle(input, requests));
     }
 
     pub(super) fn tell_all(&mut self, state: InlineState) {
-        for at in 0..self.consumers.len() {
-            self.with_consumer_at(at, |consumer, requests| consumer.handle(Input::State(state), requests));
-        }
+        self.with_each_consumer(|consumer, requests| consumer.handle(Input::State(state), requests));
     }
 }

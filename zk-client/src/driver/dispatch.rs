@@ -28,9 +28,7 @@ impl Driver {
             if !self.fanout.notices.is_empty() {
                 self.tell_notices();
             }
-            for at in 0..self.consumers.len() {
-                self.with_consumer_at(at, |consumer, requests| consumer.flush(requests));
-            }
+            self.with_each_consumer(|consumer, requests| consumer.flush(requests));
             if !self.refused.is_empty() {
                 self.tell_refused();
             }
@@ -120,9 +118,7 @@ impl Driver {
     /// Every reply says how far the server is, whoever asked.
     pub(super) fn bookmark(&mut self, zxid: Zxid) {
         if zxid.is_some() {
-            for at in 0..self.consumers.len() {
-                self.with_consumer_at(at, |consumer, requests| consumer.handle(Input::Bookmark(zxid), requests));
-            }
+            self.with_each_consumer(|consumer, requests| consumer.handle(Input::Bookmark(zxid), requests));
         }
     }
 
