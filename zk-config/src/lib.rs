@@ -57,7 +57,7 @@
 //! - After a lost connection every znode is compared by `czxid`, `mzxid` and `pzxid`: a znode that was
 //!   deleted and created again is seen although its `version` is the old one.
 //! - [`Status::live`] is false whenever changes might be unknown. Old values stay readable.
-//! - A mirror holds no more than its [`Limits`], and where there is more it says so instead of showing a part.
+//! - A mirror shows no more than its [`Limits`] allow, and where there is more it says so instead of showing a part.
 //!
 //! ZooKeeper tells no watch of a changed ACL, and tells nothing of znodes that this client may not read:
 //! those are listed in [`Snapshot::hidden`], as of the last resynchronisation.

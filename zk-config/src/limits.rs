@@ -7,7 +7,8 @@ use crate::{snapshot::Node, status::MirrorError};
 /// How much a mirror may hold.
 ///
 /// A larger subtree is not shown in part: the mirror gives up with [`MirrorError::TooManyNodes`] or
-/// [`MirrorError::TooManyBytes`]. What it has published stays readable, and says that it is stale.
+/// [`MirrorError::TooManyBytes`]. What it has published stays readable, and says that it is stale. The answer to a read tells that
+/// there is too much, so up to one answer more than the limits is held until then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Znodes, with the root, and with those that [cannot be read](crate::Snapshot::hidden).
